@@ -3,6 +3,7 @@
 python -m crm_gateway serve      serve REST on CRM_LISTEN_ADDRESS
 python -m crm_gateway routes     print verb, path, RPC and permission of every route
 python -m crm_gateway openapi    print the OpenAPI document
+python -m crm_gateway reference  write the document and its pages, as a ZIP archive
 """
 
 import sys
@@ -13,7 +14,7 @@ from crm_kit import logging, telemetry
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.settings import read_settings
 
-from crm_gateway.app import ROUTERS, ContractError, checked_contract, create_app
+from crm_gateway.app import ROUTERS, ContractError, checked_contract, create_app, reference_of
 from crm_gateway.departure import DepartingServer, Departure
 from crm_gateway.listening import probed, uvicorn_config
 from crm_gateway.openapi.document import openapi_document
@@ -67,6 +68,8 @@ def main(arguments: list[str]) -> None:
             sys.stdout.write(routes_table() + "\n")
         case ["openapi"]:
             sys.stdout.write(openapi_text() + "\n")
+        case ["reference"]:
+            sys.stdout.buffer.write(reference_of(checked_contract()))
         case _:
             raise SystemExit(__doc__)
 

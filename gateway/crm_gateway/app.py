@@ -1,11 +1,11 @@
 """The composition root: puts the gateway together from contracts and settings."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
-import orjson
 from crm_kit.errors import CrmError
 from crm_kit.thin_events.types import EventTypes, event_types
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -22,9 +22,8 @@ from crm_gateway.expansion import load_contract
 from crm_gateway.files.places import Places
 from crm_gateway.front import Front, problem_answer
 from crm_gateway.large_answers import LargeAnswers
-from crm_gateway.openapi.document import error_reasons, openapi_document
 from crm_gateway.openapi.other_routes import other_routes
-from crm_gateway.openapi.page import errors_page, reference_page
+from crm_gateway.openapi.reference import Reference, archive_of, made_apart
 from crm_gateway.presence.sharing import Presence
 from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable, without_labels
 from crm_gateway.routes import (
@@ -82,9 +81,6 @@ class Offer:
     served: Sequence[Operation]
     event_types: EventTypes
     descriptions: Mapping[str, metadata.Description]
-    openapi_json: bytes
-    reference_page: str
-    errors_page: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +108,10 @@ def create_app(
     served = offer.served
     channels = Channels(settings.addresses, max_message_bytes=settings.max_message_bytes)
     admission = Admission(settings, verifier)
-    pages = _pages_app(offer)
+    pages = _pages_app()
+    pages.state.reference = Reference(
+        made_apart if contract is None else partial(asyncio.to_thread, reference_of, contract)
+    )
     pages.state.channels = channels
     pages.state.service_states = health.ServiceStates(channels)
     pages.state.admission = admission
@@ -158,25 +157,19 @@ def offer_of_build() -> Offer:
 def offer_of(contract: Contract) -> Offer:
     """What a gateway makes of contracts without problems."""
     served = list(operations(contract))
-    document = openapi_document(contract, served, other_routes(ROUTERS))
-    return Offer(
-        served,
-        event_types(contract.files),
-        metadata.descriptions_of(contract),
-        orjson.dumps(document),
-        reference_page(document),
-        errors_page(error_reasons(contract)),
-    )
+    return Offer(served, event_types(contract.files), metadata.descriptions_of(contract))
 
 
-def _pages_app(offer: Offer) -> FastAPI:
+def reference_of(contract: Contract) -> bytes:
+    """All that there is to read about the API of contracts, as `Reference` keeps it."""
+    return archive_of(contract, operations(contract), other_routes(ROUTERS))
+
+
+def _pages_app() -> FastAPI:
     """What is not one RPC: health, reference, and the routers of `routes/`."""
     app = FastAPI(
         title="Guanxi", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=_lifespan
     )
-    app.state.openapi_json = offer.openapi_json
-    app.state.reference_page = offer.reference_page
-    app.state.errors_page = offer.errors_page
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _http_problem)

@@ -65,7 +65,7 @@ class Comparison:
 @pytest.fixture(scope="module")
 async def again(platform: Platform) -> tuple[Teller, Comparison]:
     """The story played once more, with every answer compared."""
-    async with httpx.AsyncClient(base_url=platform.rest_url) as http:
+    async with httpx.AsyncClient(base_url=platform.rest_url, timeout=PATIENCE_SECONDS) as http:
         comparison = Comparison(Document((await http.get("/openapi.json")).json()))
     teller = Teller(io.StringIO())
     password = platform.demo_login["password"]

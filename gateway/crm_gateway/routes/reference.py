@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from crm_gateway.exchange import EXCHANGE_KEY
+from crm_gateway.openapi.reference import Paper
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,23 +25,22 @@ async def start() -> Response:
 async def openapi(request: Request) -> Response:
     """The OpenAPI 3.1 document."""
     await _admit(request)
-    return Response(
-        request.app.state.openapi_json, media_type="application/json", headers={"cache-control": "no-cache"}
-    )
+    document = await request.app.state.reference.read(Paper.OPENAPI)
+    return Response(document, media_type="application/json", headers={"cache-control": "no-cache"})
 
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """The reference of all operations and schemas."""
     await _admit(request)
-    return HTMLResponse(request.app.state.reference_page, headers=_PAGE_HEADERS)
+    return HTMLResponse(await request.app.state.reference.read(Paper.DOCS), headers=_PAGE_HEADERS)
 
 
 @router.get("/docs/errors")
 async def errors(request: Request) -> Response:
     """What each error reason means; problem documents link here."""
     await _admit(request)
-    return HTMLResponse(request.app.state.errors_page, headers=_PAGE_HEADERS)
+    return HTMLResponse(await request.app.state.reference.read(Paper.ERRORS), headers=_PAGE_HEADERS)
 
 
 async def _admit(request: Request) -> None:

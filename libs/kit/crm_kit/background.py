@@ -126,11 +126,12 @@ async def each(items: Iterable[Item], act: Callable[[Item], Awaitable[Result]], 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant and the time on its clock. An inactive one is closed, but may be opened again."""
+    """A tenant, the time on its clock and where it is. An inactive one is closed, but may be opened again."""
 
     id: UUID
     active: bool
     now: datetime
+    time_zone: str
 
 
 class Tenants:
@@ -145,7 +146,7 @@ class Tenants:
         """All that the directory has here, with their time as of now: a test clock may just have been moved."""
         rows = await self.database.all(ALL_TENANTS, known_tenants(), {})
         now = self.now()
-        return [Tenant(row["tenant_id"], row["active"], now + row["clock_offset"]) for row in rows]
+        return [Tenant(row["tenant_id"], row["active"], now + row["clock_offset"], row["time_zone"]) for row in rows]
 
     async def now_of(self, tenant_id: UUID) -> datetime:
         """The time on a tenant's clock."""
@@ -163,4 +164,4 @@ class Tenants:
 def known_tenants() -> Select[Any]:
     """Across tenants, so of the plumbing only."""
     tenant = access_tenants.c
-    return select(tenant.tenant_id, tenant.active, tenant.clock_offset).order_by(tenant.tenant_id)
+    return select(tenant.tenant_id, tenant.active, tenant.clock_offset, tenant.time_zone).order_by(tenant.tenant_id)

@@ -31,6 +31,7 @@ from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.database.statements import statement
 from crm_kit.database.tables import SYSTEM_TENANT, Clock, Retention
 from crm_kit.events.leases import Lease
+from crm_kit.zones import DEFAULT_ZONE
 
 log = structlog.get_logger()
 EVERY_SECONDS = 1800.0
@@ -52,7 +53,7 @@ class Cleaning:
     async def clean(self) -> bool:
         """Delete all that is no longer kept."""
         await each(self._shared, self._clean_shared, name="retention")
-        platform = Tenant(SYSTEM_TENANT, active=True, now=self._tenants.now())
+        platform = Tenant(SYSTEM_TENANT, active=True, now=self._tenants.now(), time_zone=DEFAULT_ZONE)
         await each(chain([platform], await self._tenants.known()), self._clean_tenant, name="retention")
         return False
 

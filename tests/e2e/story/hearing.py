@@ -13,7 +13,10 @@ from tests.e2e.story.scene import Scene
 from tests.e2e.story.watching import TOLD, Watcher
 from tests.service.customer.webhooks.receiving import Answer, Received, receiving
 
-COLLECTIONS = ["imports", "accounts", "contacts", "leads", "opportunities", "orders", "payments", "cases"]
+COLLECTIONS = (
+    *("imports", "accounts", "contacts", "leads", "opportunities"),
+    *("orders", "payments", "credit_limits", "cases"),
+)
 DONE = 204
 
 
@@ -54,7 +57,7 @@ async def hearing(admin: Person, run: str) -> AsyncIterator[Hearer]:
         receiver.answering = hearer.take
         endpoint = await admin.post(
             "/v1/webhook-endpoints",
-            {"display_name": f"ERP {run}", "url": receiver.url, "collections": COLLECTIONS},
+            {"display_name": f"ERP {run}", "url": receiver.url, "collections": [*COLLECTIONS]},
         )
         hearer.secret = endpoint["secret"]
         try:

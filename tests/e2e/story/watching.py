@@ -22,6 +22,8 @@ TOLD = {
     "lead.claimed",
     "lead.converted",
     "opportunity.won",
+    "approval.submitted",
+    "approval.approved",
     "order.placed",
     "payment.received",
     "case.created",
@@ -84,7 +86,8 @@ class Watcher:
         hold(self.resets == 0, f"{self.resets} resets")
         versions: dict[tuple[str, str], list[int]] = defaultdict(list)
         for each in self.told:
-            versions[each["collection"], each["record_id"]].append(each["version"])
+            # An approval is told at the record that it is about, and has versions of its own.
+            versions[each["collection"], each.get("approval_id") or each["record_id"]].append(each["version"])
         torn = {record: seen for record, seen in versions.items() if seen != list(range(seen[0], seen[0] + len(seen)))}
         hold(not torn, f"versions are missing, double or out of order: {torn}")
         for record in (("accounts", scene.account_id), ("opportunities", scene.opportunity_id)):

@@ -209,6 +209,34 @@ async def test_what_was_told_before_the_morning_comes_in_one_mail_once(posting: 
     assert len(await mails_of(posting, user.tenant_id)) == 1
 
 
+async def test_a_tenant_that_has_had_its_mails_is_looked_at_again_the_next_morning(
+    posting: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, visited = await posting.user(), list[UUID]()
+    await choose(posting, user, chosen(MENTIONED, DAILY))
+    today = system_now().date()
+    noon = datetime.combine(today + timedelta(days=2), datetime.min.time(), UTC) + timedelta(hours=4)
+    tenants = Tenants(posting.service.database, posting.service.clock, lambda: noon)
+    unit = tenants.unit
+
+    def visiting(tenant_id: UUID, now: datetime | None = None) -> Any:
+        visited.append(tenant_id)
+        return unit(tenant_id, now)
+
+    monkeypatch.setattr(tenants, "unit", visiting)
+    digests = Digests(tenants, Mails("https://crm.example.org/"))
+    await digests.look()
+    assert user.tenant_id in visited
+    visited.clear()
+    await tell(posting, user.tenant_id, notice(user, record_id=new_id()))
+    noon += timedelta(hours=19)
+    await digests.look()
+    assert visited == []
+    noon += timedelta(hours=2)
+    await digests.look()
+    assert len(await mails_of(posting, user.tenant_id)) == 1
+
+
 async def test_a_day_of_long_texts_comes_as_far_as_a_mail_holds_it(posting: Running) -> None:
     user = await posting.user()
     await choose(posting, user, chosen(MENTIONED, DAILY))

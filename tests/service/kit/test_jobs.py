@@ -7,8 +7,9 @@ from uuid import UUID
 
 import httpx
 import pytest
-from crm.customer.v1 import accounts_pb2
+from crm.customer.v1 import accounts_pb2, notifications_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.customer.v1.notifications_pb2_grpc import NotificationServiceStub
 from crm.resource.v1 import jobs_pb2 as pb
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_kit.identity.access import Scope
@@ -17,6 +18,7 @@ from crm_kit.jobs import model
 
 from tests.service.bulk_changing import CANCELLED, FAILED, QUEUED, SUCCEEDED, Jobs, held_up, worker
 from tests.service.customer.customers import new_account
+from tests.service.eventually import eventually
 from tests.service.notices import raised, told
 from tests.service.running import Running, User, refused
 from tests.service.web import bearer, gateway
@@ -336,6 +338,29 @@ async def test_who_began_a_job_is_told_how_it_ended(customer: Running, jobs: Job
     (notice,) = await raised(customer, user.tenant_id)
     assert (notice.collection, notice.record_id, list(notice.user_ids)) == ("jobs", job.id, [str(user.id)])
     assert (notice.values["outcome"], notice.values["what_zh"]) == ("SUCCEEDED", "客户")
+
+
+async def test_who_is_given_many_records_by_a_job_is_told_of_all_of_them_together(
+    customer: Running, jobs: Jobs, user: User
+) -> None:
+    other = await customer.user(user.tenant_id)
+    await steel_works(customer, user, 3)
+    job = await jobs.ended(user, await jobs.begin(user, "", 3, owner_id=str(other.id)))
+    given = [each for each in await raised(customer, user.tenant_id) if list(each.user_ids) == [str(other.id)]]
+    # What is told again of the same record is added to what is unread.
+    assert {(each.collection, each.record_id, each.record_name) for each in given} == {("jobs", job.id, "")}
+    (values,) = {tuple(sorted(each.values.items())) for each in given}
+    assert dict(values) == {"collection": "accounts", "outcome": "TOGETHER", "what_en": "Account", "what_zh": "客户"}
+
+    async def counts() -> list[int]:
+        stub: Any = NotificationServiceStub(customer.channel)
+        page = await stub.ListNotifications(notifications_pb2.ListNotificationsRequest(), metadata=other.metadata)
+        return [each.count for each in page.notifications]
+
+    async def is_told() -> bool:
+        return await counts() == [3]
+
+    await eventually(is_told)
 
 
 async def test_a_tenant_has_so_many_jobs_under_way_and_no_more(

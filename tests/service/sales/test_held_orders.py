@@ -1,7 +1,7 @@
 """Orders on hold when credit becomes free: heard of twice, late, while somebody else is at it, or cut off anywhere."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -47,13 +47,14 @@ def held(api: Sales, user: User, draft: Draft, servicer: OrderServicer) -> Held:
 
 
 @pytest.fixture
-def scored(servicer: OrderServicer, account_id: str, monkeypatch: pytest.MonkeyPatch) -> Scored:
+async def scored(servicer: OrderServicer, account_id: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scored]:
     """Has scoring answer the service so about the account's orders, in the block."""
     # The job's own client, whatever the servicer is given by tests; it waits for an answer on a busy machine, too.
     client = servicer._credit
     monkeypatch.setattr(client, "_seconds", 30)
     # Nothing is free but what the test says: the scoring service of another test hears of these orders, too.
     monkeypatch.setattr("crm_sales.consumers.note_freed", lambda *_: None)
+    peers = AsyncExitStack()
 
     @asynccontextmanager
     async def answering(answer: Answer) -> AsyncIterator[None]:
@@ -63,13 +64,15 @@ def scored(servicer: OrderServicer, account_id: str, monkeypatch: pytest.MonkeyP
         before = client._peer
         async with credit_service(of_account) as address:
             client._peer = ServiceClient(address)
+            # Closed while the job asks, it would cancel the job's step, and the account would stay claimed.
+            peers.push_async_callback(client._peer.close)
             try:
                 yield
             finally:
-                await client._peer.close()
                 client._peer = before
 
-    return answering
+    async with peers:
+        yield answering
 
 
 @pytest.fixture
@@ -130,8 +133,15 @@ async def test_an_order_that_cannot_be_checked_keeps_none_behind_it_waiting(
 
 
 async def test_an_order_whose_check_always_fails_is_all_that_stays_on_hold(
-    api: Sales, user: User, held: Held, scored: Scored, sales: Running, account_id: str
+    api: Sales,
+    user: User,
+    held: Held,
+    scored: Scored,
+    sales: Running,
+    account_id: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("crm_sales.orders.reviews.LAST_WAIT", timedelta(seconds=1))
     orders = [await held(price) for price in ("10", "20", "30")]
 
     async def fails_for_the_first(request: Check) -> Checked:

@@ -34,6 +34,14 @@ async def test_who_is_given_a_record_by_others_is_told(
     assert await told(sales, other) == ["RECORD_ASSIGNED"]
 
 
+async def test_who_is_given_a_new_record_by_others_is_told(sales: Running, user: User, create: CreateLead) -> None:
+    other = await sales.user(user.tenant_id)
+    lead = await create(owner_id=str(other.id))
+    assert await told(sales, user) == []
+    (notice,) = await raised(sales, user.tenant_id)
+    assert (list(notice.user_ids), notice.record_id) == ([str(other.id)], lead.id)
+
+
 async def test_who_takes_a_record_is_not_told(api: Sales, sales: Running, user: User, create: CreateLead) -> None:
     lead = await create(to_pool=True)
     await api.leads.ClaimLead(pb.ClaimLeadRequest(id=lead.id), metadata=user.metadata)

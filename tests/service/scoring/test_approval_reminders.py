@@ -173,7 +173,7 @@ async def test_a_reminder_comes_before_a_step_is_due(office: Office, due: int, b
     assert refusal.fields == ["approval_policy.rows[0].steps[0].reminder_hours"]
 
 
-async def test_deputies_are_reminded_who_may_decide_it_that_day_in_the_place_of_who_is_away(office: Office) -> None:
+async def test_deputies_are_told_as_those_are_in_whose_place_they_may_decide_it_that_day(office: Office) -> None:
     scoring, desk, people = office.scoring, office.desk, office.people
     tenant_id = office.user.tenant_id
     deputy, twice, past, elsewhere = [await scoring.user(tenant_id, grants=WRITER) for _ in range(4)]
@@ -187,9 +187,25 @@ async def test_deputies_are_reminded_who_may_decide_it_that_day_in_the_place_of_
     both = step(people.boss, people.other, mode=ALL, due_hours=24, reminder_hours=4)
     await desk.policy(office.user, asks(both))
     approval = await office.submit()
+    assert await told(scoring, deputy) == await told(scoring, twice) == ["APPROVAL_WAITING"]
     await desk.approve(twice, approval)
     await office.advance(timedelta(hours=21))
-    await come_to(office, deputy, ["APPROVAL_REMINDER"])
-    # Who has decided for one, who submitted it, and who may not decide it, is not.
-    for each in (twice, people.rep, past, elsewhere, none):
+    await come_to(office, deputy, REMINDED)
+    await office.advance(timedelta(hours=25))
+    await come_to(office, deputy, [*REMINDED, "APPROVAL_OVERDUE"])
+    # Who has decided for one is told no more; who submitted it, that it is overdue; who may not decide it, nothing.
+    assert await told(scoring, twice) == ["APPROVAL_WAITING"]
+    assert await told(scoring, people.rep) == ["APPROVAL_OVERDUE"]
+    for each in (past, elsewhere, none):
         assert await told(scoring, each) == []
+
+
+async def test_the_deputy_of_whom_it_is_handed_to_is_told(office: Office) -> None:
+    scoring, desk, people = office.scoring, office.desk, office.people
+    deputy = await scoring.user(office.user.tenant_id, grants=WRITER)
+    await stand_in(scoring, deputy, people.other)
+    await desk.policy(office.user, asks(step(people.boss, due_hours=24)))
+    approval = await office.submit()
+    assert await told(scoring, deputy) == []
+    await desk.reassign(people.boss, approval, people.other)
+    assert await told(scoring, deputy) == await told(scoring, people.other) == ["APPROVAL_WAITING"]

@@ -35,6 +35,13 @@ WITH_FILES = ["attachment.added", "attachment.deleted"]
 PROPOSED = [
     f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")
 ]
+APPROVED = [
+    f"approval.{what}"
+    for what in (
+        *("submitted", "opinion_given", "overdue", "due_time_changed", "reassigned"),
+        *("approved", "rejected", "withdrawn", "outdated"),
+    )
+]
 MODULES = (path.relative_to(each) for each in SERVICES.iterdir() for path in each.glob("crm_*/**/resource.py"))
 DECLARED = (vars(import_module(".".join(path.with_suffix("").parts))).values() for path in MODULES)
 RESOURCES = [each for values in DECLARED for each in values if isinstance(each, Resource)]
@@ -339,8 +346,15 @@ def test_what_takes_proposals_has_the_events_of_proposals() -> None:
     assert proposed == {"accounts", "contacts"}
 
 
+def test_what_may_take_approval_has_the_events_of_approvals() -> None:
+    assert {name for name, each in COLLECTIONS.items() if set(APPROVED) <= set(each["events"])} == {
+        "orders",
+        "credit_limits",
+    }
+
+
 def test_no_two_events_have_the_same_type_but_those_beside_records() -> None:
-    beside = {*COMMENTED, *WITH_FILES, *PROPOSED}
+    beside = {*COMMENTED, *WITH_FILES, *PROPOSED, *APPROVED}
     names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in beside]
     assert len(names) == len({*names})
 

@@ -15,9 +15,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.model import Approval, Person, State
-from crm_kit.approvals.notices import tell_decided, tell_overdue, tell_waiting
+from crm_kit.approvals.notices import newly_waiting, tell_decided, tell_overdue, tell_waiting
 from crm_kit.approvals.policies.model import Outcome, Party
 from crm_kit.approvals.queries import (
+    deputies_of,
     deputy_of,
     etag_now,
     find_pending,
@@ -96,7 +97,7 @@ async def submit(
     asked = await asked_of(work, approvable, approval, approval.asked_ids)
     approval.require_approvers(asked)
     ask(work, approval)
-    tell_waiting(work, approvable, None, approval, asked)
+    await tell_deciding(work, approvable, None, approval, asked)
     set_timer(work, None, approval, calendar)
     return approvals.create(work, approval)
 
@@ -256,9 +257,7 @@ async def save(
     if after.waiting_ids:
         asked = await asked_of(work, approvable, after, after.waiting_ids)
         after = after.seen_to_have_approvers(asked)
-        tell_waiting(work, approvable, before, after, asked)
-        if after.overdue and not before.overdue:
-            tell_overdue(work, approvable, after, asked)
+        await tell_deciding(work, approvable, before, after, asked)
     tell_decided(work, approvable, before, after)
     ask(work, after)
     set_timer(work, before, after, calendar)
@@ -311,6 +310,25 @@ async def asked_of(work: UnitOfWork, approvable: Approvable, approval: Approval,
     """The people whom an approval asks as these users and roles."""
     permission = approvable.resource.permission
     return await people_asked(work, ids, permission=permission, submitter_id=approval.submitter_id)
+
+
+async def tell_deciding(
+    work: UnitOfWork, approvable: Approvable, before: Approval | None, after: Approval, asked: Collection[Person]
+) -> None:
+    """Gather notices for those for whom it waits newly, or whose time has passed, and for their deputies of today."""
+    new, is_late = newly_waiting(before, after), after.overdue and not (before and before.overdue)
+    if not (new or is_late):
+        return
+    deputies = await deputies_for(work, approvable, asked)
+    tell_waiting(work, approvable, after, new, asked, deputies)
+    if is_late:
+        tell_overdue(work, approvable, after, asked, deputies)
+
+
+async def deputies_for(work: UnitOfWork, approvable: Approvable, asked: Collection[Person]) -> list[Person]:
+    """Those who may decide today in the place of people who are asked."""
+    resource = approvable.resource
+    return await deputies_of(work, asked, collection=resource.collection, permission=resource.permission)
 
 
 async def caller(work: UnitOfWork, approvable: Approvable) -> Person:

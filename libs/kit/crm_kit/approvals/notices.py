@@ -1,6 +1,6 @@
 """Whom approvals tell: those who are asked, once it waits for them, and who submitted it, once it is decided."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Set
 from uuid import UUID
 
 from crm_kit.approvals.declaration import Approvable
@@ -14,28 +14,39 @@ WAITING, DECIDED = Kind.NOTICE_KIND_APPROVAL_WAITING, Kind.NOTICE_KIND_APPROVAL_
 OVERDUE, REMINDER = Kind.NOTICE_KIND_APPROVAL_OVERDUE, Kind.NOTICE_KIND_APPROVAL_REMINDER
 
 
-def tell_waiting(
-    work: UnitOfWork, approvable: Approvable, before: Approval | None, after: Approval, asked: Iterable[Person]
-) -> None:
-    """Gather a notice for each of those asked for whom it has not waited before."""
+def newly_waiting(before: Approval | None, after: Approval) -> set[UUID]:
+    """The users and roles for whom it waits and has not waited before in this step."""
     new = set(after.waiting_ids)
     if before is not None and before.current_step == after.current_step:
         new -= set(before.waiting_ids)
-    told = [person.id for person in asked if new & person.ids and may_decide(after, person)]
-    _tell(work, approvable, after, WAITING, told, text=after.comment)
+    return new
 
 
-def tell_overdue(work: UnitOfWork, approvable: Approvable, approval: Approval, asked: Iterable[Person]) -> None:
-    """Gather a notice for everybody for whom it waits, and for who submitted it."""
-    _tell(work, approvable, approval, OVERDUE, [*_waited_for(approval, asked), approval.submitter_id])
+def tell_waiting(
+    work: UnitOfWork,
+    approvable: Approvable,
+    approval: Approval,
+    new: Collection[UUID],
+    asked: Iterable[Person],
+    deputies: Iterable[Person],
+) -> None:
+    """Gather a notice for each of those asked for whom it waits newly, and for those who may decide in their place."""
+    _tell(work, approvable, approval, WAITING, _deciding(approval, new, asked, deputies), text=approval.comment)
+
+
+def tell_overdue(
+    work: UnitOfWork, approvable: Approvable, approval: Approval, asked: Iterable[Person], deputies: Iterable[Person]
+) -> None:
+    """Gather a notice for everybody who may decide it today, and for who submitted it."""
+    deciding = _deciding(approval, approval.waiting_ids, asked, deputies)
+    _tell(work, approvable, approval, OVERDUE, [*deciding, approval.submitter_id])
 
 
 def tell_reminder(
     work: UnitOfWork, approvable: Approvable, approval: Approval, asked: Iterable[Person], deputies: Iterable[Person]
 ) -> None:
-    """Gather a notice for everybody for whom it waits, and for those who may decide it today in their place."""
-    in_place = [each.id for each in deputies if stands_in(approval, each)]
-    _tell(work, approvable, approval, REMINDER, [*_waited_for(approval, asked), *in_place])
+    """Gather a notice for everybody who may decide it today."""
+    _tell(work, approvable, approval, REMINDER, _deciding(approval, approval.waiting_ids, asked, deputies))
 
 
 def tell_decided(work: UnitOfWork, approvable: Approvable, before: Approval, after: Approval) -> None:
@@ -44,14 +55,18 @@ def tell_decided(work: UnitOfWork, approvable: Approvable, before: Approval, aft
         _tell(work, approvable, after, DECIDED, [after.submitter_id], text=last_word(before, after))
 
 
-def _waited_for(approval: Approval, asked: Iterable[Person]) -> list[UUID]:
-    waiting = set(approval.waiting_ids)
-    return [person.id for person in asked if waiting & person.ids and may_decide(approval, person)]
+def _deciding(
+    approval: Approval, waiting: Collection[UUID], asked: Iterable[Person], deputies: Iterable[Person]
+) -> list[UUID]:
+    """Those among the users and roles for whom it waits, and who may decide today in the place of one of them."""
+    ids = set(waiting)
+    themselves = [person.id for person in asked if ids & person.ids and may_decide(approval, person)]
+    return [*themselves, *(each.id for each in deputies if stands_in(approval, each, ids))]
 
 
-def stands_in(approval: Approval, deputy: Person) -> bool:
-    """Whether somebody may decide it in the place of another for whom it waits: once in a step."""
-    waiting, step = set(approval.waiting_ids), approval.current_step
+def stands_in(approval: Approval, deputy: Person, waiting: Set[UUID]) -> bool:
+    """Whether somebody may decide it in the place of another of those for whom it waits: once in a step."""
+    step = approval.current_step
     if not may_decide(approval, deputy) or any(
         each.user_id == deputy.id and each.step == step for each in approval.opinions
     ):

@@ -11,10 +11,9 @@ from uuid import UUID
 from crm.resource.v1 import events_pb2 as events
 from sqlalchemy import DateTime, FromClause, Select, bindparam, func, null, select, true, update
 
-from crm_kit.approvals.commands import Approvals, asked_of, save
+from crm_kit.approvals.commands import Approvals, asked_of, deputies_for, save
 from crm_kit.approvals.gate import Gate
 from crm_kit.approvals.notices import tell_reminder
-from crm_kit.approvals.queries import deputies_of
 from crm_kit.approvals.resource import approvals_by_collection
 from crm_kit.background import PeriodicJob, Tenants, each
 from crm_kit.database.connections import ALL_TENANTS, Record
@@ -71,9 +70,7 @@ class OverdueApprovals:
         approval = await approvals.get(work, id)
         approvable = self._gate.find(approval.collection, approval.verb)
         asked = await asked_of(work, approvable, approval, approval.waiting_ids)
-        of = approvable.resource
-        deputies = await deputies_of(work, asked, collection=of.collection, permission=of.permission)
-        tell_reminder(work, approvable, approval, asked, deputies)
+        tell_reminder(work, approvable, approval, asked, await deputies_for(work, approvable, asked))
         work.execute(put_reminded(), approval_id=id)
 
 

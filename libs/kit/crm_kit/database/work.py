@@ -105,6 +105,8 @@ class UnitOfWork:
         self.asks_others = True
         # Of what follows from a change proposal, as the history has it.
         self.proposed: Proposed | None = None
+        # The job that this is a part of: of what it does to many records people are told together.
+        self.job_id: UUID | None = None
         # Called once everything is true; never when it did not become so.
         self.after_commit: list[Callable[[], None]] = []
         # What is gathered of display names, by table and record.

@@ -176,6 +176,7 @@ class JobWorker:
         """Do it as the asker. OvertakenError where the record does not wait for its turn any more."""
         now = self._tenants.now() + actor.access.clock_offset
         work = UnitOfWork(self._tenants.database, actor, scope=scope, now=now)
+        work.job_id = run.job.id
         try:
             answer = await run.on.run(work, run.call, run.request_for(record_id))
             result = result_of(work, answer)

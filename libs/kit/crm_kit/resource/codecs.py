@@ -136,7 +136,49 @@ def _message_codec(kind: Any, field: Field | None, where: str) -> Codec:
     def from_message(value: Any) -> Any:
         return kind(**read_all(readers, value))
 
-    return Codec(to_message, from_message, json_reader(kind, where))
+    short = None
+    if shown.keys() <= set(names) and not any(map(_default_of, dataclasses.fields(kind))):
+        # What JSON leaves out is empty in the value as it is in the message.
+        short = _json_writer(message, {name: json_writer_of(hints[name], shown[name], where) for name in shown})
+    return Codec(to_message, from_message, json_reader(kind, where), json_to_message=short)
+
+
+def _default_of(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return None if field.default is dataclasses.MISSING else field.default
+
+
+def _json_writer(message: type[Message], writers: Mapping[str, Convert | None]) -> Convert:
+    """From an object as JSON has it to a message; what no contract shows is left out."""
+
+    def write(stored: Mapping[str, Any]) -> Message:
+        values = {name: value for name, value in stored.items() if name in writers}
+        for name, value in values.items():
+            writer = writers[name]
+            if writer is not None:
+                values[name] = writer(value)
+        return message(**values)
+
+    return write
+
+
+def json_writer_of(hint: Any, field: Field, where: str) -> Convert | None:
+    """How a value that is kept as JSON goes into a message's field, as `from_json_of` and `writer_of` together."""
+    annotation = annotation_of(hint)
+    codec = codec_of(annotation.kind, field, where)
+    single = codec.json_to_message or _one_after_the_other(codec.from_json, codec.to_message)
+    if single is not None and annotation.repeated:
+        return lambda values: [single(value) for value in values]
+    if single is not None and annotation.optional:
+        return lambda value: None if value is None else single(value)
+    return single
+
+
+def _one_after_the_other(read: Convert | None, write: Convert | None) -> Convert | None:
+    if read is None or write is None:
+        return read or write
+    return lambda stored: write(read(stored))
 
 
 def json_reader(kind: Any, where: str) -> Convert:

@@ -20,11 +20,13 @@ from crm_kit.errors import denied
 from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.identity.membership import NONE
 from crm_kit.labels import noun_label
+from crm_kit.notice_texts import OUTCOME
 from crm_kit.notices import Kind, raise_notice, what
 from crm_kit.plumbing import access_roles, access_teams, access_users
 from crm_kit.resource.reading import ReadableResource
 
 AnyResource = ReadableResource[Any, Any]
+JOBS = "jobs"
 # What a record is called by, the first of these that it has.
 TITLES = ("display_name", "title", "number")
 
@@ -50,20 +52,19 @@ async def given_to(
     return owner
 
 
-def tell_assigned(work: UnitOfWork, resource: AnyResource, before: Any, after: Any) -> None:
-    """Gather a notice for somebody to whom a record was given by others."""
+def tell_assigned(work: UnitOfWork, resource: AnyResource, before: Any | None, after: Any) -> None:
+    """Gather a notice for somebody to whom a record was given by others; of many that a job gives, one for all."""
     owner_id = getattr(after, resource.assigned or "")
-    if owner_id in (None, getattr(before, resource.assigned or "")):
+    if owner_id in (None, getattr(before, resource.assigned or "", None)):
         return
     descriptor = resource.message_type.DESCRIPTOR
-    raise_notice(
-        work,
-        Kind.NOTICE_KIND_RECORD_ASSIGNED,
-        [owner_id],
-        record=(resource.collection, after.id),
-        name=next((getattr(after, name) or "" for name in TITLES if name in resource.own_hints), ""),
-        values=what(noun_label(descriptor.name, descriptor.GetOptions())),
-    )
+    record, values = (resource.collection, after.id), what(noun_label(descriptor.name, descriptor.GetOptions()))
+    name = next((getattr(after, name) or "" for name in TITLES if name in resource.own_hints), "")
+    if work.job_id is not None:
+        # What is told again of the same is added to it.
+        record, name = (JOBS, work.job_id), ""
+        values |= {"collection": resource.collection, OUTCOME: "TOGETHER"}
+    raise_notice(work, Kind.NOTICE_KIND_RECORD_ASSIGNED, [owner_id], record=record, name=name, values=values)
 
 
 async def check_gives(

@@ -30,6 +30,7 @@ from crm_kit.resource.codecs import (
     codec_of,
     from_json_of,
     hints_of,
+    json_writer_of,
     property_hints,
     writer_of,
 )
@@ -389,13 +390,31 @@ class ResourceShape(Generic[Entity, Shown]):
 
     def _direct(self, name: str, write: Convert | None) -> Convert | None:
         """From a column to a message. An enum's number is found by its text, so only JSON is read first."""
+        if self._is_document(name):
+            return self._direct_document(name)
         read = self._from_column(name) if self.is_json(name) else None
         if read is None or write is None:
             return read or write
         return lambda value: write(read(value))
 
+    def _direct_document(self, name: str) -> Convert:
+        """From a document's JSON, as text or as the driver has read it, to a message; most lists are empty."""
+        descriptor = self.contract[name].descriptor
+        write = json_writer_of(self.hints[name], descriptor, self._where(name)) or _as_it_is
+
+        def direct(kept: Any) -> Any:
+            if kept is None or kept == "[]":
+                return None
+            return write(orjson.loads(kept) if isinstance(kept, str) else kept)
+
+        return direct
+
     def _where(self, name: str) -> str:
         return f"{self.noun}.{name}"
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _key_of(value: str | Collection[str] | None) -> str | list[str] | None:

@@ -41,6 +41,8 @@ class Codec:
     from_json: Convert | None = None
     # From a column that PostgreSQL knows the type of.
     from_column: Convert | None = None
+    # From JSON into a message, where that is shorter than through the value.
+    json_to_message: Convert | None = None
 
 
 def expect(field: Field | None, where: str, name: str, is_right: Callable[[Field], bool]) -> None:
@@ -157,8 +159,8 @@ def _is_message(name: str) -> Callable[[Field], bool]:
 # Type -> the contract's type for it, how that is told, and the codec.
 PLAIN: dict[Any, tuple[str, Callable[[Field], bool], Codec]] = {
     str: ("string", _is_text, Codec()),
-    UUID: ("string", _is_text, Codec(str, _uuid_from, UUID)),
-    date: ("string", _is_text, Codec(date.isoformat, _date_from, date.fromisoformat)),
+    UUID: ("string", _is_text, Codec(str, _uuid_from, UUID, json_to_message=str)),
+    date: ("string", _is_text, Codec(date.isoformat, _date_from, date.fromisoformat, json_to_message=str)),
     Decimal: ("string", _is_text, Codec("{:f}".format, _decimal_from, Decimal)),
     int: ("int32", _is_number, Codec()),
     bool: ("bool", lambda field: bool(field.type == FieldDescriptor.TYPE_BOOL), Codec()),
@@ -186,7 +188,7 @@ def enum_codec(kind: type[enum.StrEnum], field: Field | None, where: str) -> Cod
         return values[number]
 
     # A StrEnum is found by its text too: columns need no conversion on their way to a message.
-    return Codec(numbers.__getitem__, from_message, kind, kind)
+    return Codec(numbers.__getitem__, from_message, kind, kind, json_to_message=numbers.__getitem__)
 
 
 @cache

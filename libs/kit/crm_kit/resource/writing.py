@@ -110,6 +110,8 @@ class Resource(ReadableResource[Entity, Shown]):
             put_values(work, self.collection, cast("Any", entity).id, {}, custom_of(entity))
         history.record(work, self.noun, entity, action="CREATED")
         self._announce(work, entity, self.created, told)
+        if self.assigned is not None:
+            tell_assigned(work, self, None, entity)
         return entity
 
     def save(

@@ -33,6 +33,17 @@ BESIDE: Mapping[str, tuple[Any, str]] = {
             events_pb2.ChangeProposalSuperseded,
             events_pb2.ChangeProposalEscalated,
         ),
+        "approval": (
+            events_pb2.ApprovalSubmitted,
+            events_pb2.ApprovalOpinionGiven,
+            events_pb2.ApprovalOverdue,
+            events_pb2.ApprovalDueTimeChanged,
+            events_pb2.ApprovalReassigned,
+            events_pb2.ApprovalApproved,
+            events_pb2.ApprovalRejected,
+            events_pb2.ApprovalWithdrawn,
+            events_pb2.ApprovalOutdated,
+        ),
     }.items()
     for each in events
 }
@@ -51,14 +62,14 @@ class Resource:
     owner: str
     permission: str
     withheld: tuple[tuple[str, str], ...]
-    # What is told of beside its records: comments, attachments, change proposals.
+    # What is told of beside its records: comments, attachments, change proposals, approvals.
     beside: frozenset[str]
     may_be_private: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is beside a record: a `comment`, an `attachment` or a `change_proposal`, and the record's id."""
+    """What is beside a record: a `comment`, an `attachment`, a `change_proposal` or an `approval`; the record's id."""
 
     noun: str
     record_id: str
@@ -155,6 +166,12 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
     permissions = {
         rpc.name: rpc.options.Extensions[options_pb2.permission] for service in file.service for rpc in service.method
     }
+    approvable = {
+        rpc.output_type
+        for service in file.service
+        for rpc in service.method
+        if rpc.options.Extensions[options_pb2.approvable]
+    }
     for record in file.message_type:
         resource = record.options.Extensions[options_pb2.resource]
         permission = permissions.get(f"Get{record.name}")
@@ -164,6 +181,7 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
             beside = {"comment": not resource.undiscussed}
             beside["attachment"] = not resource.undiscussed and not resource.without_files
             beside["change_proposal"] = resource.proposals
+            beside["approval"] = f".{file.package}.{record.name}" in approvable
             found = Resource(
                 record.name,
                 resource.collection,

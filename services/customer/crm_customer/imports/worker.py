@@ -232,6 +232,7 @@ class ImportWorker:
     async def _attempt(self, run: Run, actor: Actor, scope: Scope, rows: Sequence[FileRow]) -> None:
         """Rows, counters and errors in one transaction. A dry run takes its rows back before it counts them."""
         work = UnitOfWork(self._database, actor, scope=scope, now=await self._clock.now(actor.tenant_id))
+        work.job_id = run.job.id
         try:
             results = await Batch(work, run.job, run.source, run.lookups).write(rows)
             if not run.job.dry_run:

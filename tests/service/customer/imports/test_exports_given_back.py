@@ -11,6 +11,7 @@ from crm_kit.identity.access import Scope
 
 from tests.service.customer.customers import new_account, new_contact
 from tests.service.customer.imports.calls import Run, all_accounts, counts, errors_of
+from tests.service.notices import raised
 from tests.service.running import Running, User
 from tests.service.web import bearer, gateway
 
@@ -78,6 +79,9 @@ async def test_another_owner_is_given_the_account_by_the_rules_of_giving(
     assert counts(job) == (0, 1, 0, 0)
     (given,) = await all_accounts(accounts, user)
     assert given.owner_id == str(new.id)
+    # Of all that an import gives somebody they are told together.
+    (notice,) = [each for each in await raised(customer, user.tenant_id) if list(each.user_ids) == [str(new.id)]]
+    assert (notice.collection, notice.record_id, notice.values["outcome"]) == ("jobs", job.id, "TOGETHER")
     job = await run(replaced(file, old, str(blind.id) if by == "id" else "陈强"), mode=UPDATE)
     assert counts(job) == (0, 0, 0, 1)
     (error,) = await errors_of(imports, user, job.id)
