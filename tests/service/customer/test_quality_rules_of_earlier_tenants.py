@@ -30,9 +30,11 @@ async def test_a_tenant_without_rules_gets_them_once_and_keeps_what_it_has_put_a
     # What is known of no tenant that was opened here has no rules to get.
     unopened = await customer.user()
     providing = RuleProviding(Tenants(database, TenantClock(database)), find_tenant)
-    tenant = Tenant(tenant_id, active=True, now=system_now())
+    tenant = Tenant(tenant_id, active=True, now=system_now(), time_zone="Asia/Shanghai")
     assert sorted(await asyncio.gather(*(providing.provide(tenant) for _ in range(3)))) == [False, False, True]
-    assert not await providing.provide(Tenant(unopened.tenant_id, active=True, now=system_now()))
+    assert not await providing.provide(
+        Tenant(unopened.tenant_id, active=True, now=system_now(), time_zone="Asia/Shanghai")
+    )
     rules = await listed(customer, admin)
     assert sorted(each.display_name for each in rules) == sorted(each["display_name"] for each in DEFAULT_RULES)
     assert await listed(customer, unopened) == []
