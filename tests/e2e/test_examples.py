@@ -33,6 +33,11 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         messages = (await web.get("/v1/inbound-messages")).json()["inbound_messages"]
         found = {(each["subject"], each["state"], each["channel_name"]) for each in messages}
         assert found == {("咨询", "UNMATCHED", "客服邮箱"), ("二号码头变压器异响", "MATCHED", "客服邮箱")}
+        calls = (await web.get("/v1/calls")).json()["calls"]
+        assert [(each["outcome"], each["user_name"]) for each in calls] == [
+            ("MISSED", "Service agent"),
+            ("ANSWERED", "Service agent"),
+        ]
         (member,) = (await web.get("/v1/account-members")).json()["account_members"]
         assert (member["account_name"], member["user_name"]) == (CUSTOMER["display_name"], "Salesperson north")
         roles = (await web.get("/v1/roles", params={"page_size": 200})).json()["roles"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from crm_gateway.contract import Rpc
 from crm_gateway.expansion import load_contract
+from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
 from tests.factories.messages import ABSENT_ID, Path, id_paths
@@ -139,7 +140,12 @@ WITH_FILES: Mapping[str, str] = {
 # What each collection has of its own.
 OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS, PROPOSALS, TASKS)
 # Parts of a record that have ids of their own.
-OF_PARTS: Mapping[Path, str] = {("stages", "id"): "stages", ("subscriptions", "id"): "report subscriptions"}
+OF_PARTS: Mapping[Path, str] = {
+    ("stages", "id"): "stages",
+    ("subscriptions", "id"): "report subscriptions",
+    ("outbound_message", "attachment_ids"): "files of answered cases",
+    ("outbound_message", "case_id"): "answered cases",
+}
 # What is of the collection in the route, by the parts of that.
 OF_COLLECTIONS: Mapping[Path, str] = {
     ("comment", "parent_id"): f"{{2}}/{COMMENTS}",
@@ -147,6 +153,10 @@ OF_COLLECTIONS: Mapping[Path, str] = {
     ("task", "record_id"): "{3}",
     ("change_proposal", "attachment_ids"): f"{{3}}/{ATTACHMENTS}",
 }
+# Rpcs that are good only for some of a kind, by the field that names it.
+OF_RPCS: Mapping[tuple[str, Path], str] = dict.fromkeys(
+    (("ReceiveCallEvent", ("channel_id",)), ("DialCall", ("channel_id",))), "telephones"
+)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -188,7 +198,7 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         return OF_COLLECTIONS[path].format(*rpc.bindings[0].template.split("/"))
     if path[-1] == "parent_id":
         return PARENTS.get(path[0], ".".join(path))
-    return NAMED.get(path[-1], ".".join(path))
+    return OF_RPCS.get((rpc.name, path)) or NAMED.get(path[-1], ".".join(path))
 
 
 # --- what the contract does not tell
@@ -331,6 +341,17 @@ def takes_mail(channel: Any) -> None:
     channel.kind = 1
 
 
+def rings_now(event: Any) -> None:
+    """A call of its own that begins now."""
+    event.Clear()
+    event.type, event.direction, event.source_id = 1, 1, new_id().hex
+    event.happen_time.GetCurrentTime()
+
+
+def is_a_number(request: Any) -> None:
+    request.number = "+8613800138000"
+
+
 # What the services ask for beyond the rules of the contract.
 COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
@@ -338,6 +359,9 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateAccountMember": lambda request: is_member_for_long(request.account_member),
     "UpdateAccountMember": lambda request: is_member_for_long(request.account_member),
     "CreateChannel": lambda request: takes_mail(request.channel),
+    "UpdateChannel": lambda request: takes_mail(request.channel),
+    "DialCall": is_a_number,
+    "ReceiveCallEvent": lambda request: rings_now(request.event),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
     "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),

@@ -111,7 +111,7 @@ def test_every_resource_is_described() -> None:
     # Custom fields, approvals, automation, reports, comments, tasks, files, proposals are of each that has them.
     views = {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
     views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "record_quality", "reports"}
-    views |= {"change_proposals", "tasks"}
+    views |= {"call_screens", "change_proposals", "tasks"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -131,6 +131,7 @@ def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
     without = {name for name, each in COLLECTIONS.items() if not each["history"]}
     assert without == {
         "timeline",
+        "call_screens",
         "case_events",
         "automation_runs",
         "comments",

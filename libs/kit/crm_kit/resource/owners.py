@@ -152,7 +152,9 @@ async def may(reader: Reader, resource: AnyResource, id: UUID, permission: str) 
     if not access.may(permission):
         return False
     scope = access.scope(permission)
-    return scope is Scope.ALL or id in await resource.get_many(reader, [id], scope=scope)
+    if scope is Scope.ALL and access.reads_restricted:
+        return True
+    return id in await resource.get_many(reader, [id], scope=scope)
 
 
 async def gained_permissions(

@@ -24,6 +24,7 @@ from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.concealing import conceal_changes
 from crm_kit.resource.contract import NAME, snake
+from crm_kit.resource.label import Shown as How
 from crm_kit.resource.owners import given_on, tell_assigned
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import CUSTOM, Entity, Shown
@@ -54,6 +55,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
     `masked`: fields of some records that only those see who may read all.
+    `label`: what those see of some records who see no more of them.
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `assigned`: the field that says whose the record is, where somebody who is given one by others is told.
@@ -101,15 +103,18 @@ class Resource(ReadableResource[Entity, Shown]):
             )
         return before, values
 
-    def create(self, work: UnitOfWork, entity: Entity, **told: Any) -> Entity:
-        """Gather a new record: row, history and the event `created`; `told` is what else the event has."""
+    def create(self, work: UnitOfWork, entity: Entity, event: type[Message] | None = None, **told: Any) -> Entity:
+        """Gather a new record: row, history and the event `created`; `told` is what else the event has.
+
+        Another `event` is for records that begin in several ways, as a call that rings or is asked for.
+        """
         self.check_reaches(work.scope)
         work.insert(self.table, self.row_of(entity))
         self._call(work, entity)
         if self.has_custom:
             put_values(work, self.collection, cast("Any", entity).id, {}, custom_of(entity))
         history.record(work, self.noun, entity, action="CREATED")
-        self._announce(work, entity, self.created, told)
+        self._announce(work, entity, event or self.created, told)
         if self.assigned is not None:
             tell_assigned(work, self, None, entity)
         return entity
@@ -233,6 +238,7 @@ class Resource(ReadableResource[Entity, Shown]):
         row = await self._row(reader, UUID(request.id))
         page = await history.page(reader, self.noun, row["id"], request, tokens)
         changes: list[change_pb2.Change] = [history.change_to_pb(each, self.contract) for each in page.rows]
+        await self.note(reader, [self.message_from(row)], How.CHANGES)
         conceal_changes(self.collection, self.hidden_from(reader), changes)
         if self.masked is not None and self.is_masked(reader, self.message_from(row)):
             for change in changes:
@@ -251,6 +257,7 @@ class Resource(ReadableResource[Entity, Shown]):
         unknown = self.without_history if time < reader.now else frozenset()
         row = await self._row(reader, UUID(id))
         now: Any = self.entity_from(row)
+        await self.note(reader, [self.message_of(now)], How.PAST)
         later = await history.later_changes(reader, self.noun, now.id, time)
         if now.create_time > time:
             raise NotFound(f"the {self.noun} did not exist yet", reason=self.not_found)
