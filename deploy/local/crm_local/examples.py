@@ -1,4 +1,4 @@
-"""What the demo tenant has to show at once: an order that waits for approval, a mailbox, calls, and proposed changes.
+"""What the demo tenant has to show at once: an order that waits for approval, a mailbox, calls, proposals, tasks.
 
 The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job; of the
 changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a message that
@@ -88,6 +88,12 @@ ANALYSED = ("accounts", "contacts", "leads")
 HIDDEN = ("accounts.phone_numbers", "contacts.phone_numbers", "leads.phone_number")
 COMMENT = "@管理员 他们明年要建第二个船厂，请关注信用额度。"
 FILE_NAME = "会议纪要.txt"
+TASKS = (
+    ("accounts", "确认二期工程预付款", "HIGH", 0),
+    ("orders", "催客户回签合同", "NORMAL", 7),
+    ("cases", "回访，确认变压器已修好", "NORMAL", 14),
+    ("scores", "年底前复核客户评分", "LOW", 30),
+)
 MINUTES = "2026年11月20日 与陈晨通话：二期工程三月开工，预付一半。\n"
 TAGS = ["重点客户"]
 # The first is accepted, the second waits.
@@ -161,6 +167,7 @@ def add_examples(url: str, password: str) -> bool:
         add_role(admin),
         add_work(admin, manager),
         add_proposals(manager, analyst),
+        add_tasks(admin, manager),
     ]
     return any(made)
 
@@ -261,6 +268,23 @@ def add_proposals(manager: Person, analyst: Person) -> bool:
     first, _ = [analyst.post(proposals, each | {"record_id": account["id"]}) for each in PROPOSALS]
     manager.post(f"{proposals}/{first['id']}:accept", {"comment": "谢谢，已核实。"}, "accept")
     return True
+
+
+def add_tasks(admin: Person, manager: Person) -> bool:
+    """A task in each service that has a record so far, where the manager has none yet."""
+    me = manager.get("/v1/users:me")["user"]["id"]
+    if manager.get("/v1/tasks?page_size=1")["tasks"]:
+        return False
+    made = False
+    for collection, title, priority, days in TASKS:
+        found = manager.get(f"/v1/{collection}?page_size=1")[collection]
+        if found:
+            due_date = (datetime.now(UTC).date() + timedelta(days=days)).isoformat()
+            task = {"title": title, "priority": priority, "due_date": due_date, "assignee_id": me}
+            task["record_id"] = found[0]["id"]
+            admin.post(f"/v1/tasks/{collection}", task, "task")
+            made = True
+    return made
 
 
 def signed_in(url: str, login: str, password: str) -> Person:

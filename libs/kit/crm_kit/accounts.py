@@ -40,11 +40,29 @@ from crm_kit.identity.access import Scope, visible
 from crm_kit.identity.membership import with_members
 from crm_kit.ids import id_from_text
 from crm_kit.projections import Projection, put_newest
-from crm_kit.resource.reach import Reach, at_one_of_owned, at_owned, ids_at_owned, ids_of_owned
+from crm_kit.resource.reach import Reach, at_one_of_owned, at_open, at_owned, ids_at_owned, ids_of_owned
 from crm_kit.rpc.clients import ServiceClient
 from crm_kit.wire import id_from
 
 PUT_AWAY = (pb.Account.STATUS_ARCHIVED, pb.Account.STATUS_MERGED)
+# What is seen with an account, as permissions call it; the owner of the account has it with the account. Of leads what
+# its timeline shows: who they were, and what was said to them.
+FOLLOWING = frozenset(
+    {
+        "calls",
+        "cases",
+        "contacts",
+        "credit",
+        "inbound_messages",
+        "interactions",
+        "leads",
+        "opportunities",
+        "orders",
+        "outbound_messages",
+        "payments",
+        "scores",
+    }
+)
 GET_ACCOUNT = "/crm.customer.v1.AccountService/GetAccount"
 
 
@@ -60,6 +78,7 @@ class Account:
     owner_id: UUID | None
     owner_team_id: UUID | None
     archived: bool
+    restricted: bool
     version: int
 
     def require_in_use(self) -> None:
@@ -83,12 +102,14 @@ def accounts_table(metadata: MetaData) -> Table:
         Column("owner_id", Uuid),
         Column("owner_team_id", Uuid),
         Column("archived", Boolean, nullable=False, server_default=false()),
+        Column("restricted", Boolean, nullable=False, server_default=false()),
         # Of the event that said so; an older one changes nothing.
         Column("version", Integer, nullable=False),
         retention=Kept("accounts, as customer has them"),
     )
     with_members(table, account_members_table(metadata))
     Index("accounts_owner_index", table.c.tenant_id, table.c.owner_id)
+    Index("accounts_restricted_index", table.c.tenant_id, table.c.id, postgresql_where=table.c.restricted)
     Index("accounts_owner_team_index", table.c.tenant_id, table.c.owner_team_id)
     return table
 
@@ -145,7 +166,8 @@ def follow_accounts(
 def reached_with_account(table: Table, accounts: Table) -> Reach:
     """Who may see what is done at an account: its owner, who sees the account, and the teams above its owner.
 
-    Each as far as the scope of the permission goes that is asked for.
+    Each as far as the scope of the permission goes that is asked for. What is at a restricted account only those see to
+    whom that is open, whoever has it.
     """
 
     def each(scope: Scope) -> ColumnElement[bool]:
@@ -157,7 +179,10 @@ def reached_with_account(table: Table, accounts: Table) -> Reach:
     def of_many(scope: Scope) -> ColumnElement[bool]:
         return or_(visible(table, scope), at_one_of_owned(table.c.account_id, accounts, scope))
 
-    return Reach(table, each, ways, of_many)
+    def open_to(scope: Scope) -> ColumnElement[bool]:
+        return at_open(table, table.c.account_id, accounts, scope)
+
+    return Reach(table, each, ways, of_many, open=open_to)
 
 
 async def require_account(work: UnitOfWork, accounts: Accounts, id: UUID, *, field: str) -> Account:
@@ -226,5 +251,6 @@ def account_from_pb(account: pb.Account, *, version: int) -> Account:
         owner_id=id_from(account.owner_id),
         owner_team_id=id_from(account.owner_team_id),
         archived=account.status in PUT_AWAY,
+        restricted=account.restricted,
         version=version,
     )

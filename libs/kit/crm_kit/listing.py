@@ -117,6 +117,8 @@ class Listing:
     pages: Callable[[Scope, frozenset[str]], Sequence[Select[Any]]] | None = None
     # Whose records they are; of some fields of theirs the reader may know nothing.
     collection: str = ""
+    # Of lists that show records of which the reader sees a label only: whether a path is part of that.
+    in_label: Callable[[str], bool] | None = None
 
     async def page(
         self, reader: Reader, asked: Asked, tokens: PageTokens, *, rights: Mapping[str, Any] = NONE, **binds: Any
@@ -237,7 +239,7 @@ def select_page(
 ) -> Select[Any]:
     is_beside = any(term.column.beside is not None for term in order.terms)
     build = page_statement_beside if is_beside else page_statement
-    parts = _filtered_pages(listing, scope, filtered.tree)
+    parts = _filtered_pages(listing, scope, filtered.tree, beyond_label(listing, order))
     pages = [build(part, order, nulls, "page_limit") for part in parts]
     return pages[0] if len(pages) == 1 else merged_page(pages, order, bindparam("page_limit", type_=Integer))
 
@@ -282,10 +284,18 @@ def whole_rows(listing: Listing, scope: Scope, tree: Filter, *, beside: frozense
     return _filtered(listing, rows(scope, fields_of(tree) | beside), tree)
 
 
-def _filtered_pages(listing: Listing, scope: Scope, tree: Filter) -> list[Select[Any]]:
+def beyond_label(listing: Listing, order: Order) -> frozenset[str]:
+    """The fields that an order goes by and that are no part of a label: where a record stands would tell of them."""
+    in_label = listing.in_label
+    return frozenset(each.name for each in order.terms if in_label is not None and not in_label(each.name))
+
+
+def _filtered_pages(
+    listing: Listing, scope: Scope, tree: Filter, beside: frozenset[str] = frozenset()
+) -> list[Select[Any]]:
     if listing.pages is None:
         return [_filtered_rows(listing, scope, tree)]
-    return [_filtered(listing, part, tree) for part in listing.pages(scope, fields_of(tree))]
+    return [_filtered(listing, part, tree) for part in listing.pages(scope, fields_of(tree) | beside)]
 
 
 def _filtered(listing: Listing, base: Select[Any], tree: Filter) -> Select[Any]:

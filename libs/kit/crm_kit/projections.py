@@ -67,7 +67,8 @@ class Projection(Generic[Record]):
         record = self.entity(**row) if row else await self._asked(reader, id)
         if record is None:
             return None
-        is_reached = reaches(scope, reader.actor, record.owner_id, record.owner_team_id)
+        is_restricted = getattr(record, "restricted", False)
+        is_reached = reaches(scope, reader.actor, record.owner_id, record.owner_team_id, restricted=is_restricted)
         return record if is_reached or await self._is_member(reader, id) else None
 
     async def require(self, reader: Reader, id: UUID, *, field: str, scope: Scope) -> Record:

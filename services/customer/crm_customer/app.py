@@ -57,6 +57,9 @@ from crm_customer.integrations.webhook_endpoints.testing import Tests
 from crm_customer.ready_reports import READY_REPORTS
 from crm_customer.records.account_members.attempts import TRIED_MEMBERS
 from crm_customer.records.account_members.servicer import AccountMemberServicer
+from crm_customer.records.account_restrictions.carrying_out import CarryingOut
+from crm_customer.records.account_restrictions.servicer import AccountRestrictionServicer
+from crm_customer.records.accounts.commands import restrict_by_rule
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
@@ -102,6 +105,7 @@ def build(settings: CustomerSettings) -> Service:
     ]
     service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
     keep_quality(service, tokens)
+    restrict_accounts(service)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
     service.resources += [DASHBOARDS, SAVED_VIEWS]
     issuer = build_issuer(service, settings)
@@ -145,6 +149,13 @@ def keep_quality(service: Service, tokens: PageTokens) -> None:
     service.servicers.append(QualityRuleServicer(tokens, kept, assessing.job.wake))
     providing = RuleProviding(Tenants(service.database, service.clock), find_tenant)
     service.jobs += [assessing.job.run, providing.job.run]
+
+
+def restrict_accounts(service: Service) -> None:
+    """Which accounts are restricted by rule, and who carries that out."""
+    carrying_out = CarryingOut(Tenants(service.database, service.clock), restrict_by_rule)
+    service.servicers.append(AccountRestrictionServicer(carrying_out.job.wake))
+    service.jobs.append(carrying_out.job.run)
 
 
 def tell_endpoints(service: Service, settings: CustomerSettings, tokens: PageTokens) -> None:

@@ -14,6 +14,7 @@ from crm_customer.imports import tables as imports
 from crm_customer.integrations.webhook_deliveries import tables as webhook_deliveries
 from crm_customer.integrations.webhook_endpoints import tables as webhook_endpoints
 from crm_customer.metadata import metadata
+from crm_customer.records.account_restrictions import tables as account_restrictions
 from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
 from crm_customer.records.interactions import tables as interactions
@@ -25,6 +26,7 @@ from crm_customer.workspace.notifications import tables as notifications
 from crm_customer.workspace.saved_views import tables as saved_views
 
 __all__ = [
+    "account_restrictions",
     "accounts",
     "approval_delegations",
     "contacts",

@@ -8,8 +8,8 @@ import pytest
 from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.options.v1 import options_pb2
-from crm_customer.records.accounts.commands import FOLLOWING
 from crm_customer.records.timeline.model import Kind, permission_of
+from crm_kit.accounts import FOLLOWING
 from crm_kit.identity.access import Scope
 from crm_kit.resource.owners import resource_of
 from google.protobuf.field_mask_pb2 import FieldMask

@@ -40,7 +40,7 @@ async def tenant_id(scoring: Running) -> UUID:
 
 
 def account(owner_id: UUID | None = None, team_id: UUID | None = None) -> Account:
-    return Account(new_id(), "华信电力", owner_id, team_id, archived=False, version=3)
+    return Account(new_id(), "华信电力", owner_id, team_id, archived=False, restricted=False, version=3)
 
 
 def put(work: UnitOfWork, known: Account) -> None:

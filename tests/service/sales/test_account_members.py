@@ -162,7 +162,8 @@ async def test_ones_own_accounts_those_of_teams_and_those_of_a_member_are_each_f
 ) -> None:
     deals = OPPORTUNITIES.visible
     assert isinstance(deals, Reach)
-    values = {"tenant_id": many.tenant_id, "me": many.id, "team_ids": [], "memberships": READING}
+    # Of no teams at all the planner knows that nothing is theirs, whichever index it takes.
+    values = {"tenant_id": many.tenant_id, "me": many.id, "team_ids": [new_id()], "memberships": READING}
     own = {"accounts_owner_index", "account_members_user_index"}
     for reach, scope, indexes in (
         (deals, Scope.OWN, own),

@@ -84,6 +84,15 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
         raise AssertionError
 
+    async def RestrictAccount(self, request: Any, context: Any) -> pb.Account:
+        raise NotImplementedError
+
+    async def ListAccountReads(self, request: Any, context: Any) -> pb.ListAccountReadsResponse:
+        raise NotImplementedError
+
+    async def UnrestrictAccount(self, request: Any, context: Any) -> pb.Account:
+        raise NotImplementedError
+
     async def ConfirmAccountFields(self, request: Any, context: Any) -> pb.Account:
         await self._note(request, context)
         return pb.Account(id=request.id)

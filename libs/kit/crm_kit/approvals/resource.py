@@ -31,7 +31,7 @@ from crm_kit.approvals.policies.model import Mode
 from crm_kit.approvals.queries import is_able, is_deputy_today
 from crm_kit.identity.access import EVERYTHING
 from crm_kit.plumbing import access_deputies, access_users, approval_askings, approvals
-from crm_kit.resource.reach import Reach, asked_of_each, beside_records
+from crm_kit.resource.reach import Reach, asked_of_each, beside_records, everywhere
 from crm_kit.resource.writing import Resource
 
 # Needs the bind parameter `collection`.
@@ -56,6 +56,7 @@ def approvals_of(seen: Reach, permission: str) -> Resource[Approval, approvals_p
             lambda scope: or_(*_own(), seen.each(scope)),
             lambda scope: [*_own_ids(), *seen.ways(scope)],
             lambda scope: or_(*_own(), seen.of_many(scope)),
+            open=everywhere if seen.open is everywhere else lambda scope: or_(*_own(), seen.open(scope)),
         ),
         computed={"approvers_missing": approvers_missing(permission), "your_decisions": your_decisions(permission)},
         unversioned={"approvers_missing", "your_decisions"},

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Table, any_, bindparam, cast, func, or_, true
+from sqlalchemy import Boolean, ColumnElement, Integer, Table, and_, any_, bindparam, cast, func, not_, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Uuid
 
@@ -20,6 +20,9 @@ from crm_kit.zones import DEFAULT_ZONE, day_in
 
 EVERYTHING = "*"
 """The permission that stands for all."""
+
+READ_RESTRICTED = "accounts.read_restricted"
+"""With ALL, for seeing the whole of restricted accounts whoever has them; a narrower scope adds nothing."""
 
 
 class Scope(enum.IntEnum):
@@ -68,6 +71,11 @@ class Access:
             raise denied("permission", f"the permission {permission} is needed", permission=permission)
         return max(granted)
 
+    @property
+    def reads_restricted(self) -> bool:
+        """Whether restricted accounts are open to the user, whoever has them."""
+        return self.may(READ_RESTRICTED) and self.scope(READ_RESTRICTED) is Scope.ALL
+
     def day_of(self, instant: datetime) -> date:
         """The day that calendars of the tenant show at an instant."""
         return day_in(self.time_zone, instant)
@@ -83,12 +91,13 @@ class Actor:
 
     @functools.cached_property
     def binds(self) -> dict[str, Any]:
-        """What every statement may refer to: the tenant, the user, the teams whose records they see, and the grants."""
+        """What every statement may refer to: the tenant, the user, the teams whose records they see, the grants."""
         return {
             "tenant_id": self.tenant_id,
             "me": self.user_id,
             "team_ids": self.access.team_ids,
             "grants": dict(self.access.grants),
+            "reads_restricted": self.access.reads_restricted,
         }
 
 
@@ -111,7 +120,9 @@ def _owner_columns(table: Table) -> tuple[Any, Any]:
 
 def visible(table: Table, scope: Scope) -> ColumnElement[bool]:
     """Which rows of an owned table the actor may see; part of every query on it."""
-    return true() if scope is Scope.ALL else or_(*ways_to_own(table, scope))
+    if scope is not Scope.ALL:
+        return or_(*ways_to_own(table, scope))
+    return is_open(table, scope) if is_restrictable(table) else true()
 
 
 def ways_to_own(table: Table, scope: Scope) -> list[ColumnElement[bool]]:
@@ -119,6 +130,27 @@ def ways_to_own(table: Table, scope: Scope) -> list[ColumnElement[bool]]:
     owner, team = _owner_columns(table)
     own: list[ColumnElement[bool]] = [owner == bindparam("me"), *as_member(table)]
     return own if scope is Scope.OWN else [*own, team == any_(bindparam("team_ids", type_=ARRAY(Uuid)))]
+
+
+def is_restrictable(table: Table) -> bool:
+    """Whether records of a table can be restricted: it is one of accounts."""
+    return "restricted" in table.c
+
+
+def is_open(accounts: Table, scope: Scope) -> ColumnElement[bool]:
+    """Which accounts are not restricted, or are open to the actor all the same."""
+    return or_(not_(accounts.c.restricted), _opened(accounts, scope))
+
+
+def is_closed(accounts: Table, scope: Scope) -> ColumnElement[bool]:
+    """Which accounts are restricted, and open to others only; never unknown, so that it can be denied."""
+    return and_(accounts.c.restricted, _opened(accounts, scope).is_not(true()))
+
+
+def _opened(accounts: Table, scope: Scope) -> ColumnElement[bool]:
+    """To whom a restricted account is open: of those who have ALL to whom it were so by TEAM, and who may read all."""
+    reads_restricted = bindparam("reads_restricted", type_=Boolean)
+    return or_(reads_restricted, *ways_to_own(accounts, min(scope, Scope.TEAM)))
 
 
 def granted_scope(permission: str) -> ColumnElement[int]:
@@ -131,8 +163,15 @@ def granted_scope(permission: str) -> ColumnElement[int]:
     return func.coalesce(func.greatest(*scopes), 0)
 
 
-def reaches(scope: Scope, actor: Actor, owner_id: UUID | None, owner_team_id: UUID | None) -> bool:
-    """If the actor may see a record of this owner: the rule of `visible` for what is no row here, members apart."""
-    if scope is Scope.ALL or owner_id == actor.user_id:
+def reaches(
+    scope: Scope, actor: Actor, owner_id: UUID | None, owner_team_id: UUID | None, *, restricted: bool = False
+) -> bool:
+    """If the actor may see a record of this owner: the rule of `visible` for what is no row here, members apart.
+
+    What is `restricted` ALL reaches as TEAM does.
+    """
+    if owner_id == actor.user_id:
         return True
-    return scope is Scope.TEAM and owner_team_id in actor.access.team_ids
+    if scope is Scope.ALL and (not restricted or actor.access.reads_restricted):
+        return True
+    return scope >= Scope.TEAM and owner_team_id in actor.access.team_ids

@@ -12,6 +12,7 @@ from crm_kit.identity.membership import NONE, READING, WRITING
 from crm_kit.record_access.grants import RoleGrant, grants_of
 from crm_kit.resource.actions import Action, Approving, Verb, verbs_beside
 from crm_kit.resource.permitted import AnyResource, Reached, action_on, check_reached, reached_by
+from crm_kit.resource.reach import Reach, everywhere
 from crm_kit.rpc.methods import AUTHENTICATED
 
 Roles = Sequence[tuple[UUID, Mapping[str, str]]]
@@ -35,6 +36,8 @@ class RecordAccess:
     hidden: frozenset[str]
     # Whether no scope as narrow would reach it if they were in the team of no account.
     by_membership: bool = False
+    # Whether no scope reaches it, since it is, or is at, an account that is closed to them.
+    restricted: bool = False
 
 
 async def explain(
@@ -61,7 +64,13 @@ async def explain(
         needed,
         await _hidden(resource, record.id, theirs) if not actions[0].reason else frozenset(),
         by_membership=needed != narrowest(record.id, reached_alone),
+        restricted=needed is None and may_be_restricted(resource),
     )
+
+
+def may_be_restricted(resource: AnyResource) -> bool:
+    """Whether its records are accounts, or at accounts, so that ALL does not reach each of them."""
+    return isinstance(resource.visible, Reach) and resource.visible.open is not everywhere
 
 
 def narrowest(id: UUID, reached: Reached) -> Scope | None:

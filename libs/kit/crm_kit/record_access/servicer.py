@@ -76,6 +76,7 @@ def access_to_pb(access: RecordAccess) -> pb.RecordAccess:
         operations=map(operation_to_pb, access.operations),
         hidden_fields=sorted(access.hidden),
         by_membership=access.by_membership,
+        restricted=access.restricted,
     )
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     true,
@@ -29,16 +30,26 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array_agg
 from sqlalchemy.types import Uuid
 
-from crm_kit.identity.access import Scope, ways_to_own
+from crm_kit.identity.access import Scope, is_closed, is_open, is_restrictable, ways_to_own
 from crm_kit.identity.membership import has_members
 
 FEW = 2000
 """Records that are quicker found by their ids than among a million in the order of the list."""
 
 
+Condition = Callable[[Scope], ColumnElement[bool]]
+
+
+def everywhere(_scope: Scope) -> ColumnElement[bool]:
+    """The condition of records that are at no account that could be restricted."""
+    return true()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reach:
     """Who sees the records of a table, within OWN or TEAM; ALL sees all.
+
+    But nobody sees, whatever the scope, what is not `open`: it is, or is at, an account that is restricted.
 
     `each` is asked of a record, and `of_many` of so many that what it speaks of is better found first; of records that
     their owner alone decides on they are the same. `ways` are selects of ids, each along an index, that together say
@@ -46,21 +57,22 @@ class Reach:
     """
 
     table: Table
-    each: Callable[[Scope], ColumnElement[bool]]
+    each: Condition
     ways: Callable[[Scope], Sequence[Select[Any]]]
-    of_many: Callable[[Scope], ColumnElement[bool]]
+    of_many: Condition
     own_along: bool = False
+    open: Condition = everywhere
 
     def __call__(self, scope: Scope) -> ColumnElement[bool]:
         """For records that are few already, such as those of certain ids."""
-        return true() if scope is Scope.ALL else self.each(scope)
+        return self.open(scope) & self.each(scope) if scope is not Scope.ALL else self.open(scope)
 
     def whole(self, scope: Scope) -> ColumnElement[bool]:
         """For what reads all records that the scope reaches, as sums do."""
         if scope is Scope.OWN and not self.own_along:
             ids = union_all(*self.ways(scope)).subquery()
-            return self.table.c.id.in_(select(ids.c.id))
-        return true() if scope is Scope.ALL else self.of_many(scope)
+            return self.open(scope) & self.table.c.id.in_(select(ids.c.id))
+        return self.open(scope) & self.of_many(scope) if scope is not Scope.ALL else self.open(scope)
 
     def pages(self, scope: Scope, rows: Select[Any]) -> list[Select[Any]]:
         """Of `rows` those that the scope reaches, in parts of which one has them all and the others nothing."""
@@ -72,6 +84,7 @@ class Reach:
         among = self.table.c.id == any_(cast(select(array_agg(reached.c.id)).scalar_subquery(), ARRAY(Uuid)))
         # One user's accounts are found once for all records; the teams' may be half of the tenant's.
         is_seen = self.of_many(scope) if scope is Scope.OWN else self.each(scope)
+        rows = rows.where(self.open(scope))
         return [rows.where(is_few, among), rows.where(~is_few, is_seen)]
 
     def _is_plain(self, scope: Scope) -> bool:
@@ -87,7 +100,12 @@ def owned(table: Table) -> Reach:
     def of_many(scope: Scope) -> ColumnElement[bool]:
         return table.c.id.in_(ids_along(table, scope)) if has_members(table) and scope is Scope.OWN else each(scope)
 
-    return Reach(table, each, lambda scope: list(ids_of_owned(table, scope)), of_many, own_along=not has_members(table))
+    def open_to(scope: Scope) -> ColumnElement[bool]:
+        """What one has by OWN or TEAM is open."""
+        return is_open(table, scope) if scope is Scope.ALL and is_restrictable(table) else true()
+
+    along = not has_members(table)
+    return Reach(table, each, lambda scope: list(ids_of_owned(table, scope)), of_many, own_along=along, open=open_to)
 
 
 def of_owned_account(table: Table, account_id: ColumnElement[Any], accounts: Table) -> Reach:
@@ -99,15 +117,25 @@ def of_owned_account(table: Table, account_id: ColumnElement[Any], accounts: Tab
     def of_many(scope: Scope) -> ColumnElement[bool]:
         return at_one_of_owned(account_id, accounts, scope)
 
-    return Reach(table, each, lambda scope: list(ids_at_owned(table, account_id, accounts, scope)), of_many)
+    def open_to(scope: Scope) -> ColumnElement[bool]:
+        """What is at an account that one has is open."""
+        return at_open(table, account_id, accounts, scope) if scope is Scope.ALL else true()
+
+    def ways(scope: Scope) -> list[Select[Any]]:
+        return list(ids_at_owned(table, account_id, accounts, scope))
+
+    return Reach(table, each, ways, of_many, open=open_to)
 
 
 def beside_records(beside: Table, records: Table, visible: Reach) -> Reach:
     """What stands in a table beside records, which it names by `record_id`, and is seen with them."""
+    record = (records.c.tenant_id == beside.c.tenant_id) & (records.c.id == beside.c.record_id)
 
     def each(scope: Scope) -> ColumnElement[bool]:
-        record = (records.c.tenant_id == beside.c.tenant_id) & (records.c.id == beside.c.record_id)
         return asked_of_each(select(records.c.id).where(record, visible.each(scope)), beside)
+
+    def open_to(scope: Scope) -> ColumnElement[bool]:
+        return asked_of_each(select(records.c.id).where(record, visible.open(scope)), beside)
 
     def of_many(scope: Scope) -> ColumnElement[bool]:
         ids = union_all(*visible.ways(scope)).subquery()
@@ -117,7 +145,17 @@ def beside_records(beside: Table, records: Table, visible: Reach) -> Reach:
         mine = select(beside.c.id).where(beside.c.tenant_id == bindparam("tenant_id"))
         return [mine.where(beside.c.record_id.in_(way)) for way in visible.ways(scope)]
 
-    return Reach(beside, each, ways, of_many)
+    is_open_to_all = visible.open is everywhere
+    return Reach(beside, each, ways, of_many, open=everywhere if is_open_to_all else open_to)
+
+
+def at_open(table: Table, account_id: ColumnElement[Any], accounts: Table, scope: Scope) -> ColumnElement[bool]:
+    """Whether a record is at no account that is restricted from the actor.
+
+    Restricted accounts are few, and have an index of their own: where there are none, nothing is looked through.
+    """
+    account = (accounts.c.tenant_id == bindparam("tenant_id")) & (accounts.c.id == account_id)
+    return not_(exists().where(account, is_closed(accounts, scope)).correlate(table))
 
 
 def at_owned(table: Table, account_id: ColumnElement[Any], accounts: Table, scope: Scope) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from crm_kit.custom_fields.listing import CustomLists, fields_beyond
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, counting
-from crm_kit.errors import NotFound
+from crm_kit.errors import CrmError, NotFound
 from crm_kit.etags import check_etag, etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
@@ -25,9 +25,11 @@ from crm_kit.identity.membership import READING
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
 from crm_kit.resource.conflicts import check_unchanged
+from crm_kit.resource.label import Label, closed_to_reader
+from crm_kit.resource.label import Shown as How
 from crm_kit.resource.listed import check_default_order, filter_schema, orders
 from crm_kit.resource.reach import Reach
-from crm_kit.resource.shape import Entity, ResourceShape, Shown
+from crm_kit.resource.shape import Entity, ResourceShape, Shown, Visible
 
 Response = TypeVar("Response", bound=Message)
 Row = TypeVar("Row")
@@ -43,29 +45,45 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         beyond = fields_beyond(self.table, self.collection) if self.has_custom else None
         self.filter_schema = FilterSchema(filter_schema(self).fields, beyond)
         self.listing = self.list_of(self.collection)
+        # What lists of records themselves show: labels as well.
+        self.labels = self.listing if self.label is None else self.list_of(self.collection, label=self.label)
 
     def rows(self, scope: Scope) -> Select[Any]:
         """The base of every SELECT: the tenant's rows that the scope reaches."""
         return self._all_rows().where(self.visible(scope))
 
+    def label_rows(self, scope: Scope) -> Select[Any]:
+        """The same with those of which the scope reaches the label only."""
+        return self.rows(scope) if self.label is None else self._all_rows().where(self.label.visible(scope))
+
     def _all_rows(self) -> Select[Any]:
         return select(*self.columns).select_from(self.joined).where(self.table.c.tenant_id == bindparam("tenant_id"))
 
-    def list_of(self, name: str, *, of: ColumnElement[bool] | None = None, is_long: bool = False) -> Listing:
-        """A list; `of` narrows it, with bind parameters that `list` is given. It may be long all the same."""
+    def list_of(
+        self, name: str, *, of: ColumnElement[bool] | None = None, is_long: bool = False, label: Label | None = None
+    ) -> Listing:
+        """A list; `of` narrows it, with bind parameters that `list` is given. It may be long all the same.
+
+        With `label` it has records of which the reader sees that only, unless it goes by what the label does not have.
+        """
         # A list that is narrowed is mostly short enough to be looked through.
-        reach = self.visible if (of is None or is_long) and isinstance(self.visible, Reach) else None
+        is_looked_through = of is not None and not is_long
+
+        def visible(filtered_by: frozenset[str]) -> Visible:
+            return self.visible if label is None or not label.all_have(filtered_by) else label.visible
 
         def rows(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
-            return shown(self.rows(scope), scope, filtered_by)
+            return shown(self._all_rows().where(visible(filtered_by)(scope)), scope, filtered_by)
 
         def whole(scope: Scope, filtered_by: frozenset[str]) -> Select[Any]:
-            if reach is None:
+            reach = visible(filtered_by)
+            if is_looked_through or not isinstance(reach, Reach):
                 return rows(scope, filtered_by)
             return shown(self._all_rows().where(reach.whole(scope)), scope, filtered_by)
 
         def pages(scope: Scope, filtered_by: frozenset[str]) -> list[Select[Any]]:
-            if reach is None:
+            reach = visible(filtered_by)
+            if is_looked_through or not isinstance(reach, Reach):
                 return [rows(scope, filtered_by)]
             return reach.pages(scope, shown(self._all_rows(), scope, filtered_by))
 
@@ -80,12 +98,18 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         own = orders(self)
         check_default_order(self, own)
         custom = CustomLists(self.table, self.collection, self.filter_schema, own) if self.has_custom else None
-        return Listing(name, rows, self.filter_schema, own, self.default_order, custom, whole, pages, self.collection)
+        in_label = None if label is None else label.has
+        return Listing(
+            name, rows, self.filter_schema, own, self.default_order, custom, whole, pages, self.collection, in_label
+        )
 
     # --- entities
 
     async def get(self, reader: Reader, id: UUID, *, etag: str = "", scope: Scope | None = None) -> Entity:
-        """The record. NotFound when there is none or the reader may not see it; EtagMismatch for another version."""
+        """The record. NotFound when there is none or the reader may not see it; EtagMismatch for another version.
+
+        PermissionDenied when they see its label only.
+        """
         row = await self._row(reader, id, scope)
         await self.check_etag(reader, id, etag, row["version"])
         return self.entity_from(row)
@@ -103,7 +127,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     async def check_readable(self, reader: Reader, id: UUID) -> None:
         """NotFound as `get`, for what is done beside the record, which is not read."""
         if id not in await self.readable(reader, [id]):
-            raise self._absent()
+            raise await self._missing(reader, id)
 
     async def _is_readable(self, reader: Reader, id: UUID) -> bool:
         """Whether the caller may read the record; what else they may do with it does not say so."""
@@ -145,8 +169,19 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     async def _row(self, reader: Reader, id: UUID, scope: Scope | None = None) -> Record:
         row = await reader.one(row_by_id(self, reader.scope if scope is None else scope), id=id)
         if row is None:
-            raise self._absent()
+            raise await self._missing(reader, id)
         return row
+
+    async def _missing(self, reader: Reader, id: UUID) -> CrmError:
+        """Why somebody does not find a record; that it is restricted only who sees its label is told."""
+        access = reader.actor.access
+        if self.label is None or not access.may(self.permission):
+            return self._absent()
+        with counting(reader, READING):
+            row = await reader.one(label_by_id(self, access.scope(self.permission)), id=id)
+        if row is None or not self.is_closed(reader, self.message_from(row)):
+            return self._absent()
+        return closed_to_reader(self.noun)
 
     def _absent(self) -> NotFound:
         return NotFound(f"the {self.noun.replace('_', ' ')} does not exist", reason=self.not_found)
@@ -165,7 +200,26 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         """The message of a record as it is now, without what is masked from the reader."""
         if self.masked is not None and self.is_masked(reader, shown):
             self.masked.clear(shown)
+        if self.label is not None and self.is_closed(reader, shown):
+            self.label.conceal(shown)
         return shown
+
+    async def note(self, reader: Reader, shown: Sequence[Shown], how: How) -> None:
+        """Have it noted which of the records of these messages the reader is about to be shown whole."""
+        if self.label is None:
+            return
+        restricted = [each for each in shown if self.label.restricted(each)]
+        if opened := [each for each in restricted if not self.is_closed(reader, each)]:
+            await self.label.note(reader, opened, how)
+
+    def is_closed(self, reader: Reader, shown: Shown) -> bool:
+        """Whether the reader sees a label only of the record, which is so now; what they may read decides."""
+        # Most are not, and this is asked of each record of each list.
+        if self.label is None or not self.label.restricted(shown):
+            return False
+        access = reader.actor.access
+        scope = access.scope(self.permission) if access.may(self.permission) else Scope.OWN
+        return self.label.closed(reader.actor, scope, shown)
 
     def is_masked(self, reader: Reader, shown: Shown) -> bool:
         """Whether some fields of the record, which is so now, are hidden from the reader.
@@ -187,12 +241,18 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
     async def read(self, reader: Reader, id: str) -> Shown:
         """The record with this id, as callers see it."""
-        return self.message_of_row(reader, await self._row(reader, UUID(id)))
+        row = await reader.one(label_by_id(self, reader.scope), id=UUID(id))
+        if row is None:
+            raise self._absent()
+        shown = self.message_of_row(reader, row)
+        await self.note(reader, [shown], How.RECORD)
+        return shown
 
     async def read_many(self, reader: Reader, ids: Collection[str]) -> dict[str, Shown]:
         """Those of the records that exist and the reader may see, as callers see them, by id."""
-        rows = await reader.all(rows_by_ids(self, reader.scope), ids=[UUID(id) for id in ids])
+        rows = await reader.all(labels_by_ids(self, reader.scope), ids=[UUID(id) for id in ids])
         records = await in_turns(rows, partial(self.message_of_row, reader))
+        await self.note(reader, records, How.RECORDS)
         return {str(row["id"]): record for row, record in zip(rows, records, strict=True)}
 
     async def readable(self, reader: Reader, ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
@@ -222,8 +282,10 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         binds: Mapping[str, Any] = NO_BINDS,
     ) -> Response:
         """A page of records as a List rpc answers, of all or of a narrowed `listing` with its `binds`."""
-        page = await (listing or self.listing).page(reader, request, tokens, **binds)
-        records = {self.collection: await in_turns(page.rows, partial(self.message_of_row, reader))}
+        page = await (listing or self.labels).page(reader, request, tokens, **binds)
+        shown = await in_turns(page.rows, partial(self.message_of_row, reader))
+        await self.note(reader, shown, How.PAGE)
+        records = {self.collection: shown}
         return response(**records, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
 
@@ -242,6 +304,16 @@ async def in_turns(rows: Iterable[Row], make: Callable[[Row], Made]) -> list[Mad
 @statement
 def row_by_id(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
     return resource.rows(scope).where(resource.table.c.id == bindparam("id"))
+
+
+@statement
+def label_by_id(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
+    return resource.label_rows(scope).where(resource.table.c.id == bindparam("id"))
+
+
+@statement
+def labels_by_ids(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
+    return resource.label_rows(scope).where(resource.table.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 
 
 @statement

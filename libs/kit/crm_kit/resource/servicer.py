@@ -109,7 +109,7 @@ class ResourceServicer:
 
     async def CountRecords(self, request: pb.CountRecordsRequest, reader: Reader) -> pb.CountRecordsResponse:
         resource = self._asked(request)
-        count = await resource.listing.count(reader, request.filter)
+        count = await resource.labels.count(reader, request.filter)
         return pb.CountRecordsResponse(count=count.total, exact=count.exact)
 
     async def CountRecordValues(

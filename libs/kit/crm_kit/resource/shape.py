@@ -44,6 +44,7 @@ from crm_kit.resource.contract import (
     snake,
     takes_files,
 )
+from crm_kit.resource.label import Label
 from crm_kit.resource.masking import Masked
 from crm_kit.resource.reach import owned
 from crm_kit.resource.values import Convert, DeclarationError, is_value_map
@@ -81,6 +82,7 @@ class ResourceShape(Generic[Entity, Shown]):
         visible: Visible | None = None,
         hidden: Mapping[str, Collection[str]] | None = None,
         masked: Masked | None = None,
+        label: Label | None = None,
         at: Callable[[Entity, datetime], Entity] | None = None,
         momentary: Collection[str] = (),
         default_order: str = "create_time desc",
@@ -105,6 +107,7 @@ class ResourceShape(Generic[Entity, Shown]):
         self.visible = visible or _by_owner(table)
         self.hidden = dict(hidden or {})
         self.masked = masked
+        self.label = label
         self.at = at
         self.momentary = frozenset(momentary)
         self.default_order = default_order

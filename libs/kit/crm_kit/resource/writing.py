@@ -24,7 +24,8 @@ from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.concealing import conceal_changes
 from crm_kit.resource.contract import NAME, snake
-from crm_kit.resource.owners import tell_assigned
+from crm_kit.resource.label import Shown as How
+from crm_kit.resource.owners import given_on, tell_assigned
 from crm_kit.resource.reading import ReadableResource, Response
 from crm_kit.resource.shape import CUSTOM, Entity, Shown
 
@@ -54,6 +55,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
     `masked`: fields of some records that only those see who may read all.
+    `label`: what those see of some records who see no more of them.
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `assigned`: the field that says whose the record is, where somebody who is given one by others is told.
@@ -155,6 +157,8 @@ class Resource(ReadableResource[Entity, Shown]):
         self._announce(work, after, event, told, shown)
         if self.assigned is not None and not following:
             tell_assigned(work, self, before, after)
+        if self.is_discussed:
+            given_on(work, self, before, after)
         return after
 
     def check_reaches(self, scope: Scope) -> None:
@@ -234,6 +238,7 @@ class Resource(ReadableResource[Entity, Shown]):
         row = await self._row(reader, UUID(request.id))
         page = await history.page(reader, self.noun, row["id"], request, tokens)
         changes: list[change_pb2.Change] = [history.change_to_pb(each, self.contract) for each in page.rows]
+        await self.note(reader, [self.message_from(row)], How.CHANGES)
         conceal_changes(self.collection, self.hidden_from(reader), changes)
         if self.masked is not None and self.is_masked(reader, self.message_from(row)):
             for change in changes:
@@ -252,6 +257,7 @@ class Resource(ReadableResource[Entity, Shown]):
         unknown = self.without_history if time < reader.now else frozenset()
         row = await self._row(reader, UUID(id))
         now: Any = self.entity_from(row)
+        await self.note(reader, [self.message_of(now)], How.PAST)
         later = await history.later_changes(reader, self.noun, now.id, time)
         if now.create_time > time:
             raise NotFound(f"the {self.noun} did not exist yet", reason=self.not_found)

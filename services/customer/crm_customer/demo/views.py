@@ -34,4 +34,13 @@ VIEWS: tuple[dict[str, Any], ...] = (
         "visibility": Visibility.TENANT,
         "position": 2,
     },
+    {
+        "display_name": "受限客户",
+        "collection": "accounts",
+        "filter": "restricted = true",
+        "order_by": "update_time desc",
+        "columns": ("display_name", "restricted_by", "restriction_reason", "owner_name"),
+        "visibility": Visibility.TENANT,
+        "position": 3,
+    },
 )

@@ -6,10 +6,11 @@ from crm.sales.v1 import events_pb2 as events
 from crm.sales.v1 import leads_pb2 as pb
 from crm_kit.identity.access import Scope, visible
 from crm_kit.resource.masking import Masked
-from crm_kit.resource.reach import Reach, ids_of_owned
+from crm_kit.resource.reach import Reach, at_open, ids_of_owned
 from crm_kit.resource.writing import Resource
 from sqlalchemy import ColumnElement, Select, bindparam, or_, select
 
+from crm_sales.accounts.tables import accounts
 from crm_sales.leads.model import Lead
 from crm_sales.leads.tables import leads
 
@@ -27,6 +28,11 @@ def ways(scope: Scope) -> list[Select[Any]]:
     return [*ids_of_owned(leads, scope), in_pool]
 
 
+def open_to(scope: Scope) -> ColumnElement[bool]:
+    """Which leads have become no account that is restricted from the actor."""
+    return at_open(leads, leads.c.account_id, accounts, scope)
+
+
 LEADS = Resource(
     "lead",
     entity=Lead,
@@ -36,7 +42,7 @@ LEADS = Resource(
     updated=events.LeadUpdated,
     # The reclaim run writes them too when only the pool's rules have changed.
     unversioned={"safe_until_time", "rules_version"},
-    visible=Reach(leads, seen, ways, seen),
+    visible=Reach(leads, seen, ways, seen, open=open_to),
     # Whoever is not to choose among them by it claims a lead before they learn how to reach it.
     masked=Masked(frozenset({"phone_number", "email"}), lambda lead: bool(lead.in_pool), IN_POOL),
     verbs={

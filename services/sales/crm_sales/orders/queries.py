@@ -51,8 +51,8 @@ def is_readable(id: ColumnElement[UUID]) -> ColumnElement[bool]:
     """Whether the actor may read the order with this id, asked of each row that has one."""
     granted = granted_scope(ORDERS.permission)
     found = select(orders.c.id).where(orders.c.tenant_id == bindparam("tenant_id"), orders.c.id == id)
-    within = [and_(granted == int(each), ORDERS.visible(each)) for each in (Scope.OWN, Scope.TEAM)]
-    return or_(granted == int(Scope.ALL), exists(found.where(or_(*within)).correlate_except(orders)))
+    within = [and_(granted == int(each), ORDERS.visible(each)) for each in Scope]
+    return exists(found.where(or_(*within)).correlate_except(orders))
 
 
 @statement
@@ -65,7 +65,7 @@ async def unreadable_among(reader: Reader, ids: Collection[UUID]) -> set[UUID]:
     """Those of the orders that the reader may not read."""
     access = reader.actor.access
     scope = access.scope(ORDERS.permission) if access.may(ORDERS.permission) else None
-    if scope is Scope.ALL or not ids:
+    if (scope is Scope.ALL and access.reads_restricted) or not ids:
         return set()
     rows = [] if scope is None else await reader.all(readable_of(scope), ids=list(ids))
     return set(ids) - {row["id"] for row in rows}
@@ -122,7 +122,7 @@ async def open_items(reader: Reader, account_id: UUID, currency_code: str) -> li
 async def count_open_beyond(reader: Reader, account_id: UUID, currency_code: str) -> int:
     """How many more orders of the account are to be paid in the currency: those that `open_items` leaves out."""
     scope = ORDERS.referred_scope(reader)
-    if scope is Scope.ALL:
+    if scope is Scope.ALL and reader.actor.access.reads_restricted:
         return 0
     row = await reader.one(open_orders_beyond(scope), account_id=account_id, currency_code=currency_code)
     return row["orders"] if row else 0

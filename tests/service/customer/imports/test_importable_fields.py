@@ -15,6 +15,7 @@ NOT_IMPORTED = {
     "consents": "a consent has a channel, a time and an evidence; one cell proves none of it",
     "competitor_profile": "what is known of a rival is written by hand, one by one",
     "custom": "each custom field has a column of its own",
+    "restricted": "whoever restricts an account says why, one by one or in a change of many",
 }
 
 CELLS = {

@@ -11,7 +11,7 @@ from crm_customer.integrations.webhook_deliveries.model import JITTER, WAITS
 from crm_customer.integrations.webhook_endpoints import commands
 from crm_customer.integrations.webhook_endpoints.model import NOTED_FOR
 from crm_kit.events.outbox import emit
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import READ_RESTRICTED, Scope
 from crm_kit.ids import new_id
 
 from tests.service.customer.told import told_of
@@ -20,6 +20,8 @@ from tests.service.customer.webhooks.receiving import Answer, Received
 from tests.service.running import refused
 
 WRITING = {"webhooks.read": Scope.ALL, "webhooks.write": Scope.ALL}
+# All accounts, restricted ones among them.
+READING = {"accounts.read": Scope.ALL, READ_RESTRICTED: Scope.ALL}
 
 
 @pytest.mark.parametrize(
@@ -94,14 +96,18 @@ async def test_it_hears_all_records_of_a_collection_or_none(hooks: Hooks) -> Non
             await hooks.create(by=user)
         assert refusal.metadata | {"rule": "unheard"} == refusal.metadata
         assert refusal.metadata["permission"] == "accounts.read"
-    reader = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.ALL})
+    user = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.ALL})
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+        await hooks.create(by=user)
+    assert refusal.metadata["permission"] == READ_RESTRICTED
+    reader = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | READING)
     endpoint = await hooks.create(by=reader)
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await hooks.update(endpoint, by=reader, collections=["accounts", "orders"])
 
 
 async def test_writing_one_takes_the_permission_for_the_whole_tenant(hooks: Hooks) -> None:
-    grants = {"webhooks.read": Scope.TEAM, "webhooks.write": Scope.TEAM, "accounts.read": Scope.ALL}
+    grants = {"webhooks.read": Scope.TEAM, "webhooks.write": Scope.TEAM} | READING
     user = await hooks.customer.user(hooks.admin.tenant_id, grants=grants)
     endpoint = await hooks.create()
     await hooks.account()
@@ -155,7 +161,7 @@ async def test_what_waits_of_what_an_endpoint_was_told_once_does_not_disable_it(
     await hooks.order_happens(sales.OrderPlaced())
     await hooks.tried(1)
     hooks.receiver.answers(200)
-    narrower = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.ALL})
+    narrower = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | READING)
     await hooks.update(endpoint, by=narrower, collections=["accounts"])
     await hooks.pass_time(WAITS[0] * (1 + JITTER))
     (skipped,) = await hooks.in_state(Delivery.STATE_SKIPPED)
@@ -166,7 +172,7 @@ async def test_what_waits_of_what_an_endpoint_was_told_once_does_not_disable_it(
 
 
 async def test_a_rule_that_sends_what_the_person_may_not_read_does_not_disable_the_endpoint(hooks: Hooks) -> None:
-    user = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.ALL})
+    user = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | READING)
     endpoint = await hooks.create(by=user)
     rule_id, record_id = str(new_id()), str(new_id())
     asked = events_pb2.WebhookCallRequested(
@@ -186,7 +192,7 @@ async def test_deliveries_are_seen_by_who_may_read_all_that_they_are_about(hooks
     account = await hooks.account()
     await hooks.in_state(Delivery.STATE_SUCCEEDED)
     blind = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.TEAM})
-    seeing = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | {"accounts.read": Scope.ALL})
+    seeing = await hooks.customer.user(hooks.admin.tenant_id, grants=WRITING | READING)
     assert await hooks.deliveries(by=blind) == []
     (delivery,) = await hooks.deliveries(f'record_id = "{account.id}" AND state = SUCCEEDED', by=seeing)
     assert await hooks.deliveries("state = FAILED", by=seeing) == []

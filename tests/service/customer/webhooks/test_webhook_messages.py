@@ -8,7 +8,7 @@ from crm.sales.v1 import events_pb2 as sales
 from crm_customer.integrations.webhook_endpoints.tables import webhook_secrets
 from crm_kit.database.statements import compile_statement
 from crm_kit.events.outbox import emit
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import READ_RESTRICTED, Scope
 from crm_kit.ids import new_id
 from crm_kit.plumbing import idempotency_keys, outbox
 from sqlalchemy import select
@@ -184,7 +184,7 @@ async def test_what_an_automation_rule_has_sent_is_told_to_its_endpoint_alone(ho
 
 async def test_fields_that_the_person_may_not_see_of_every_record_are_not_named(hooks: Hooks) -> None:
     """Of orders, why one is held takes the right to read credit."""
-    grants = {"webhooks.write": Scope.ALL, "orders.read": Scope.ALL}
+    grants = dict.fromkeys(("webhooks.write", "orders.read", READ_RESTRICTED), Scope.ALL)
     unknowing = await hooks.customer.user(hooks.admin.tenant_id, grants=grants)
     knowing = await hooks.customer.user(hooks.admin.tenant_id, grants=grants | {"credit.read": Scope.ALL})
     async with receiving() as other:

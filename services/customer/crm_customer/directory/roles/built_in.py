@@ -14,7 +14,7 @@ ANALYST = "ANALYST"
 
 CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
 SALES_RECORDS = ("leads", "opportunities", "orders")
-SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "calls")
+SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "outbound_messages", "calls")
 SCORING_RECORDS = ("credit",)
 SHARED = ("users", "teams", "calendars", "service_levels", "channels", "pools", "pipelines", "quality_rules")
 
@@ -38,6 +38,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
         "calls.dial": "TEAM",
         "calls.listen": "TEAM",
+        "accounts.restrict": "TEAM",
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
         "reports.share": "ALL",

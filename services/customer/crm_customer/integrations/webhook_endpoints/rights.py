@@ -1,9 +1,14 @@
-"""Whose rights an endpoint hears by: of all records of a collection, or of none."""
+"""Whose rights an endpoint hears by: of all records of a collection, or of none.
+
+So who is told of accounts, and of what is at them, reads restricted ones, too.
+"""
 
 from collections.abc import Iterable
 
+from crm_kit.accounts import FOLLOWING
 from crm_kit.errors import PermissionDenied, denied
-from crm_kit.identity.access import Access, Scope
+from crm_kit.identity.access import READ_RESTRICTED, Access, Scope
+from crm_kit.resource.owners import resource_of
 from crm_kit.thin_events.model import EventType
 
 from crm_customer.integrations.webhook_endpoints.model import WebhookEndpoint, is_told
@@ -12,12 +17,24 @@ from crm_customer.integrations.webhook_endpoints.model import WebhookEndpoint, i
 def require_heard_by(access: Access, endpoint: WebhookEndpoint, types: Iterable[EventType]) -> None:
     """Raise PermissionDenied unless somebody may read all records of each collection that the endpoint hears of."""
     for each in types:
-        if is_told(each) and endpoint.hears(each) and not reads_all(access, each.permission):
-            raise unheard(each)
+        if is_told(each) and endpoint.hears(each):
+            for permission in needed(each.permission):
+                if not has_all(access, permission):
+                    raise unheard(each, permission)
 
 
 def reads_all(access: Access, permission: str) -> bool:
-    """Whether somebody has a permission for all records."""
+    """Whether somebody has a permission for all records, those at restricted accounts among them."""
+    return all(has_all(access, each) for each in needed(permission))
+
+
+def needed(permission: str) -> list[str]:
+    """What reading all records that a permission is for takes."""
+    at_accounts = resource_of(permission) in {"accounts", *FOLLOWING}
+    return [permission, READ_RESTRICTED] if at_accounts else [permission]
+
+
+def has_all(access: Access, permission: str) -> bool:
     return access.may(permission) and access.scope(permission) is Scope.ALL
 
 
@@ -27,9 +44,9 @@ def hidden_from(access: Access, type: EventType) -> frozenset[str]:
     return withheld | access.unlisted_of(type.collection)
 
 
-def unheard(type: EventType) -> PermissionDenied:
+def unheard(type: EventType, permission: str) -> PermissionDenied:
     detail = (
-        f"to be told of {type.collection}, the permission {type.permission} is needed with the scope ALL: an endpoint "
+        f"to be told of {type.collection}, the permission {permission} is needed with the scope ALL: an endpoint "
         "hears of all records or of none"
     )
-    return denied("unheard", detail, collection=type.collection, permission=type.permission)
+    return denied("unheard", detail, collection=type.collection, permission=permission)

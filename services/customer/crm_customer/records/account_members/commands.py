@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.accounts import FOLLOWING
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import Reader, UnitOfWork, counting
 from crm_kit.directory.access import owner_team
@@ -17,7 +18,6 @@ from crm_kit.resource.owners import check_gives
 from crm_customer.records.account_members.model import Access, AccountMember
 from crm_customer.records.account_members.queries import team_of
 from crm_customer.records.account_members.resource import ACCOUNT_MEMBERS
-from crm_customer.records.accounts.commands import FOLLOWING
 from crm_customer.records.accounts.model import IN_BUSINESS, Account
 from crm_customer.records.accounts.resource import ACCOUNTS
 

@@ -5,42 +5,29 @@ from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.accounts import FOLLOWING
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import may_own, owned_by
 from crm_kit.errors import Conflict, FailedPrecondition, invalid_field
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.likeness import name_key
 from crm_kit.resource.owners import given_to, may
 from sqlalchemy import Uuid, bindparam, update
 
+from crm_customer.records.account_restrictions.queries import get_restriction
 from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
 from crm_customer.records.accounts.queries import LeadAccount, find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.accounts.restricting import others_than, ruled
 from crm_customer.records.accounts.search import follow_account, put_search_row
 from crm_customer.records.accounts.tables import account_external_ids, account_leads, accounts
 from crm_customer.records.quality_rules.book import rules_of
 from crm_customer.records.quality_rules.keeping import assessed, fillable_with_custom, judged
 from crm_customer.records.quality_rules.quality import FieldCheck
-
-# What is seen with an account, as permissions call it; the owner of the account has it with the account. Of leads what
-# its timeline shows: who they were, and what was said to them.
-FOLLOWING = frozenset(
-    {
-        "cases",
-        "contacts",
-        "credit",
-        "inbound_messages",
-        "interactions",
-        "leads",
-        "opportunities",
-        "orders",
-        "payments",
-        "scores",
-    }
-)
 
 
 async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
@@ -109,7 +96,7 @@ async def drafted(work: UnitOfWork, values: dict[str, Any], *, id: UUID | None =
     """A new account by the rules, not yet written."""
     account = Account(id=id or new_id(), create_time=work.now, update_time=work.now, **values)
     checked = account.checked(now=work.now, region=work.actor.access.default_region)
-    return await assessed(work, ACCOUNTS, None, checked)
+    return await ruled(work, await assessed(work, ACCOUNTS, None, checked))
 
 
 def put_new(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...] = ()) -> Account:
@@ -136,7 +123,7 @@ async def update_account(
     """
     values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
     after = before.update(values, now=work.now, region=work.actor.access.default_region)
-    after = await assessed(work, ACCOUNTS, before, after)
+    after = await ruled(work, await assessed(work, ACCOUNTS, before, after))
     if after.parent_id != before.parent_id:
         await check_parent(work, after.parent_id)
         await advisory_lock(work, "account hierarchy")
@@ -190,6 +177,29 @@ async def restore_account(work: UnitOfWork, before: Account) -> Account:
     after = before.restore()
     await follow_account(work, before, after)
     return ACCOUNTS.save(work, before, after, events.AccountRestored)
+
+
+def restrict_account(work: UnitOfWork, before: Account, reason: str) -> Account:
+    """Let few see more of an account than its label."""
+    return ACCOUNTS.save(work, before, before.restrict(reason), events.AccountRestricted)
+
+
+def unrestrict_account(work: UnitOfWork, before: Account, reason: str) -> Account:
+    """Open a restricted account."""
+    return ACCOUNTS.save(work, before, before.unrestrict(reason), events.AccountUnrestricted)
+
+
+async def restrict_by_rule(work: UnitOfWork) -> int:
+    """Bring the next accounts to what the tenant's rule says now; how many there were."""
+    rule = await get_restriction(work)
+    found = await ACCOUNTS.get_many(work, await others_than(work, rule), scope=Scope.ALL)
+    for before in found.values():
+        after = before.ruled(takes=rule.takes(before.kind, before.value_tier))
+        event = events.AccountRestricted if after.restricted else events.AccountUnrestricted
+        # Its owner is not told: nobody gave them anything.
+        ACCOUNTS.save(work, before, after, event, following=True)
+    await work.flush_many()
+    return len(found)
 
 
 def put_external_ids(work: UnitOfWork, after: Account, before: Account | None = None) -> None:

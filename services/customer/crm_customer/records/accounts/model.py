@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field, wrong_state
+from crm_kit.errors import FieldViolation, InvalidArgument, illegal_state, invalid_field, wrong_state
 from crm_kit.keys import tidied_code
 from crm_kit.phone_numbers import normalized
 from crm_kit.regions import region_violations
@@ -33,6 +33,13 @@ class Status(enum.StrEnum):
     LOST = "LOST"
     ARCHIVED = "ARCHIVED"
     MERGED = "MERGED"
+
+
+class RestrictedBy(enum.StrEnum):
+    """By what an account is restricted, or open."""
+
+    HAND = "HAND"
+    RULE = "RULE"
 
 
 class AddressKind(enum.StrEnum):
@@ -139,6 +146,10 @@ class Account:
     # Filled from events, never by a caller.
     last_contact_time: datetime | None = field(default=None, compare=False)
     value_tier: ValueTier | None = field(default=None, compare=False)
+    # Whether it is open to few, by what it is so or is not, and why where that was somebody's decision.
+    restricted: bool = False
+    restricted_by: RestrictedBy | None = None
+    restriction_reason: str | None = None
     # Who is in its team today.
     team_member_ids: tuple[UUID, ...] = field(default=(), compare=False)
 
@@ -166,6 +177,24 @@ class Account:
         """Bring it back with the status it had."""
         self._check_status("restored", Status.ARCHIVED)
         return replace(self, status=self.status_before_archive or Status.POTENTIAL, status_before_archive=None)
+
+    def restrict(self, reason: str) -> "Account":
+        """Open to few from now on, whatever rules say. FailedPrecondition when somebody has restricted it already."""
+        if self.restricted and self.restricted_by is RestrictedBy.HAND:
+            raise illegal_state("already_restricted", "the account is restricted by hand already")
+        return replace(self, restricted=True, restricted_by=RestrictedBy.HAND, restriction_reason=reason)
+
+    def ruled(self, *, takes: bool) -> "Account":
+        """As a rule of the tenant's has it, which `takes` it or not; what somebody has decided stays."""
+        if self.restricted_by is RestrictedBy.HAND:
+            return self
+        return replace(self, restricted=takes, restricted_by=RestrictedBy.RULE if takes else None)
+
+    def unrestrict(self, reason: str) -> "Account":
+        """Open to all whose permissions reach it, whatever rules say. FailedPrecondition when it is so."""
+        if not self.restricted:
+            raise illegal_state("not_restricted", "the account is not restricted")
+        return replace(self, restricted=False, restricted_by=RestrictedBy.HAND, restriction_reason=reason)
 
     def checked(self, *, now: datetime, region: str) -> "Account":
         """The account with numbers in E.164, keys tidied and consents dated. InvalidArgument for what breaks a rule.

@@ -12,6 +12,7 @@ from crm_kit.database.work import UnitOfWork
 from sqlalchemy import bindparam, or_, update
 
 from crm_customer.records.account_kinds import ValueTier
+from crm_customer.records.account_restrictions import commands as account_restrictions
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
 from crm_customer.records.quality_rules.visits import look_soon
@@ -27,6 +28,7 @@ def project_value_tier(work: UnitOfWork, account_id: UUID, tier: ValueTier | Non
     work.execute(set_value_tier(), id=account_id, value_tier=tier, value_tier_version=version)
     # More may be expected of it now.
     look_soon(work, ACCOUNTS.collection)
+    account_restrictions.look_soon(work)
 
 
 @statement

@@ -1,6 +1,6 @@
 """What accounts are found by, and by whom."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,15 +8,17 @@ from crm_kit.database.connections import Record
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import Scope, is_closed
 from crm_kit.identity.membership import as_member
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
 
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import account_search, accounts
 from crm_customer.records.search.candidates import ACCOUNT_SEARCH, owner_token, team_token
-from crm_customer.records.search.searching import Search, Visible
+from crm_customer.records.search.searching import Labels, Search, Visible
 from crm_customer.records.search.tables import put_found_by
 from crm_customer.records.search.terms import RecordTexts, index_tokens
 
@@ -95,7 +97,38 @@ def owners_of_joined() -> Select[Any]:
     )
 
 
-SEARCH = Search(ACCOUNTS, ACCOUNT_SEARCH, found_by, visible=seen_by)
+async def sees_labels(reader: Reader) -> bool:
+    """Whether there are accounts of which the reader sees the label only; never but for who has the scope ALL."""
+    if reader.scope is not Scope.ALL or reader.actor.access.reads_restricted:
+        return False
+    return await reader.one(some_closed()) is not None
+
+
+async def labels_among(reader: Reader, ids: Collection[UUID]) -> set[UUID]:
+    """Those of the accounts of which the reader sees the label only."""
+    return {row["id"] for row in await reader.all(closed_among(), ids=list(ids))}
+
+
+@statement
+def some_closed() -> Select[Any]:
+    return _closed().limit(1)
+
+
+@statement
+def closed_among() -> Select[Any]:
+    return _closed().where(accounts.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+
+
+def _closed() -> Select[Any]:
+    return select(accounts.c.id).where(accounts.c.tenant_id == bindparam("tenant_id"), is_closed(accounts, Scope.ALL))
+
+
+def label_of(texts: RecordTexts) -> RecordTexts:
+    """What an account is found by of which the reader sees the label only: its first name is what it is called."""
+    return RecordTexts(names=texts.names[:1])
+
+
+SEARCH = Search(ACCOUNTS, ACCOUNT_SEARCH, found_by, visible=seen_by, labels=Labels(sees_labels, labels_among, label_of))
 
 
 async def follow_account(

@@ -10,8 +10,10 @@ from crm_kit.resource.codecs import value_in
 
 from crm_customer.records.accounts import commands
 from crm_customer.records.accounts.model import Status
+from crm_customer.records.accounts.reads import READS
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.search import SEARCH
+from crm_customer.records.accounts.wire import read_to_pb
 from crm_customer.records.quality_rules.keeping import checks_of
 
 
@@ -60,6 +62,25 @@ class AccountServicer:
 
     async def RestoreAccount(self, request: pb.RestoreAccountRequest, work: UnitOfWork) -> pb.Account:
         return ACCOUNTS.message(work, await commands.restore_account(work, await ACCOUNTS.target(work, request)))
+
+    async def RestrictAccount(self, request: pb.RestrictAccountRequest, work: UnitOfWork) -> pb.Account:
+        before = await ACCOUNTS.target(work, request)
+        return ACCOUNTS.message(work, commands.restrict_account(work, before, request.reason))
+
+    async def UnrestrictAccount(self, request: pb.UnrestrictAccountRequest, work: UnitOfWork) -> pb.Account:
+        before = await ACCOUNTS.target(work, request)
+        return ACCOUNTS.message(work, commands.unrestrict_account(work, before, request.reason))
+
+    async def ListAccountReads(
+        self, request: pb.ListAccountReadsRequest, reader: Reader
+    ) -> pb.ListAccountReadsResponse:
+        account_id = UUID(request.id)
+        await ACCOUNTS.check_readable(reader, account_id)
+        page = await READS.page(reader, request, self._tokens, account_id=account_id)
+        reads = map(read_to_pb, page.rows)
+        return pb.ListAccountReadsResponse(
+            reads=reads, next_page_token=page.next_token, prev_page_token=page.prev_token
+        )
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
         return await SEARCH.answer(reader, request, pb.SearchAccountsResponse, self._tokens)

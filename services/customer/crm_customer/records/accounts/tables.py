@@ -1,8 +1,19 @@
 """Tables of accounts."""
 
-from crm_kit.database.tables import Kept, Violation, reference, tenant_table, unique, versioned_columns
+from datetime import timedelta
+
+from crm_kit.database.tables import (
+    Clock,
+    Kept,
+    Retention,
+    Violation,
+    reference,
+    tenant_table,
+    unique,
+    versioned_columns,
+)
 from crm_kit.identity.membership import with_members
-from sqlalchemy import Column, Date, DateTime, Index, Integer, Text, Uuid, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
@@ -44,6 +55,9 @@ accounts = tenant_table(
     Column("consents", JSONB, nullable=False),
     Column("competitor_profile", JSONB),
     Column("merged_into_id", Uuid),
+    Column("restricted", Boolean, nullable=False, server_default=false()),
+    Column("restricted_by", Text),
+    Column("restriction_reason", Text),
     Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     Column("field_checks", JSONB, nullable=False, server_default=text("'[]'")),
     Column("field_times", JSONB, nullable=False, server_default=text("'[]'")),
@@ -76,6 +90,14 @@ Index("accounts_display_name_index", accounts.c.tenant_id, accounts.c.display_na
 Index("accounts_last_contact_time_index", accounts.c.tenant_id, accounts.c.last_contact_time, accounts.c.id)
 Index("accounts_owner_index", accounts.c.tenant_id, accounts.c.owner_id, accounts.c.create_time, accounts.c.id)
 Index("accounts_owner_team_index", accounts.c.tenant_id, accounts.c.owner_team_id, accounts.c.create_time)
+# Which are not to be shown to everybody: few, or none.
+Index("accounts_restricted_index", accounts.c.tenant_id, accounts.c.id, postgresql_where=accounts.c.restricted)
+# Among which a rule that restricts accounts finds those that it takes.
+Index(
+    "accounts_undecided_index",
+    *(accounts.c[name] for name in ("tenant_id", "value_tier", "kind")),
+    postgresql_where=accounts.c.restricted_by.is_(None),
+)
 Index("accounts_parent_index", accounts.c.tenant_id, accounts.c.parent_id)
 # Whether a company is there already is asked by its code.
 Index(
@@ -138,6 +160,27 @@ Index("account_members_create_time_index", *(account_members.c[name] for name in
 Index("account_members_account_index", account_members.c.tenant_id, account_members.c.account_id)
 Index("account_members_user_index", account_members.c.tenant_id, account_members.c.user_id)
 with_members(accounts, account_members)
+
+# Who was shown which restricted account whole; see `reads`.
+account_reads = tenant_table(
+    "account_reads",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("account_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("method", Text, nullable=False),
+    # To the minute.
+    Column("read_time", DateTime(timezone=True), nullable=False),
+    unique(
+        "account_reads_once_key",
+        *("account_id", "read_time", "user_id", "method"),
+        reason="ALREADY_EXISTS",
+        field="read_time",
+        detail="this was noted already",
+    ),
+    retention=Retention("read_time", timedelta(days=400), Clock.TENANT),
+)
+Index("account_reads_list_index", *(account_reads.c[name] for name in ("tenant_id", "account_id", "read_time", "id")))
 
 # What an account is found by.
 account_search = search_table(ACCOUNT_SEARCH, metadata, of=accounts)

@@ -6,10 +6,10 @@ from crm.customer.v1 import contacts_pb2 as pb
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.filtering.schema import FilterField
 from crm_kit.filtering.tree import FieldType
-from crm_kit.identity.access import Scope, visible, ways_to_own
+from crm_kit.identity.access import Scope, is_closed, visible, ways_to_own
 from crm_kit.resource.reach import Reach, asked_of_each, ids_of_owned
 from crm_kit.resource.writing import Resource
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 
 from crm_customer.records.accounts.tables import accounts
@@ -55,6 +55,12 @@ def at_own_accounts(scope: Scope) -> list[Select[Any]]:
     return [_at_accounts().where(way) for way in ways_to_own(accounts, scope)]
 
 
+def open_to(scope: Scope) -> ColumnElement[bool]:
+    """Which contacts are at no account that is restricted from the actor; one such account is enough."""
+    closed = _at_accounts().where(contact_accounts.c.contact_id == contacts.c.id, is_closed(accounts, scope))
+    return not_(exists(closed.correlate(contacts)))
+
+
 def _at_accounts() -> Select[Any]:
     at = contact_accounts
     # NOT IN would read the links once for each contact as soon as they are many; NOT EXISTS joins them.
@@ -81,7 +87,7 @@ CONTACTS = Resource(
     nested={
         "accounts.account_id": FilterField(FieldType.UUID_LIST, contact_accounts.c.account_id, within=with_link),
     },
-    visible=Reach(contacts, seen, ways, of_many),
+    visible=Reach(contacts, seen, ways, of_many, open=open_to),
     unversioned=QUALITY - {"quality_tier"},
     hidden={"status": {Status.ARCHIVED}},
     verbs={

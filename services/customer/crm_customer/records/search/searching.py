@@ -4,7 +4,7 @@ Candidates are ranked batch by batch, the first ones together, then those behind
 is in and behind which rank, so that a page shows nothing that one before it has shown, whatever is written meanwhile.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -16,6 +16,7 @@ from crm_kit.filtering.tree import EVERYTHING, Filter, fields_of
 from crm_kit.identity.access import Scope
 from crm_kit.listing import AskedPage
 from crm_kit.paging import Cursor, ListRequest, PageTokens, Position
+from crm_kit.resource.label import Shown as How
 from crm_kit.resource.reading import ReadableResource, in_turns
 from google.protobuf.message import Message
 
@@ -97,6 +98,15 @@ class Visible:
 
 
 @dataclass(frozen=True, slots=True)
+class Labels:
+    """Whether there are records of which the reader sees the label only, which these are, and what of their texts."""
+
+    exist: Callable[[Reader], Awaitable[bool]]
+    among: Callable[[Reader, Collection[UUID]], Awaitable[set[UUID]]]
+    texts_of: Callable[[RecordTexts], RecordTexts]
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """How one resource is searched.
 
@@ -108,17 +118,19 @@ class Search:
     table: SearchTable
     texts_of: Callable[[Reader, Record], RecordTexts]
     visible: Callable[[Reader], Awaitable[Visible]] | None = None
+    labels: Labels | None = None
 
     async def page(self, reader: Reader, asked: AskedSearch, tokens: PageTokens) -> Found:
         """One page of the records that the reader may see and the filter takes, best matches first."""
-        tree, _ = await self.resource.listing.read(reader, asked.filter)
+        tree, _ = await self.resource.labels.read(reader, asked.filter)
         request = ListRequest(f"{self.resource.collection}:search", reader.tenant_id, asked.filter, asked.query)
         bookmark = Bookmark.unpacked(tokens.cursor(asked.page_token, request).position)
         query = query_terms(asked.query)
         if not query.chunks:
             return Found([], "", truncated=False)
         visible = Visible(is_exact=reader.scope is Scope.ALL) if self.visible is None else await self.visible(reader)
-        run = _Run(self, reader, query, tree, asked.page_size or DEFAULT_PAGE_SIZE, visible)
+        labels = self.labels if self.labels is not None and await self.labels.exist(reader) else None
+        run = _Run(self, reader, query, tree, asked.page_size or DEFAULT_PAGE_SIZE, visible, labels)
         following, truncated = await run.fill(bookmark)
         token = "" if following is None else tokens.issue(request, Cursor(following.packed()))
         return Found(run.rows, token, truncated)
@@ -128,9 +140,9 @@ class Search:
     ) -> Response:
         """A page as a Search rpc answers."""
         found = await self.page(reader, asked, tokens)
-        records: dict[str, Any] = {
-            self.resource.collection: await in_turns(found.rows, partial(self.resource.message_of_row, reader))
-        }
+        shown = await in_turns(found.rows, partial(self.resource.message_of_row, reader))
+        await self.resource.note(reader, shown, How.FOUND)
+        records: dict[str, Any] = {self.resource.collection: shown}
         return response(**records, next_page_token=found.next_token, truncated=found.truncated)
 
 
@@ -138,16 +150,24 @@ class _Run:
     """One page being filled."""
 
     def __init__(
-        self, search: Search, reader: Reader, query: SearchQuery, tree: Filter, size: int, visible: Visible
+        self,
+        search: Search,
+        reader: Reader,
+        query: SearchQuery,
+        tree: Filter,
+        size: int,
+        visible: Visible,
+        labels: Labels | None,
     ) -> None:
         self.search, self.reader, self.query, self.tree, self.size = search, reader, query, tree, size
+        self.labels = labels
         self.rows: list[Record] = []
         hidden = search.resource.hidden.keys()
         self.steps: Steps = steps_of(
             reader.tenant_id, query, visible=visible.tokens, put_away=not hidden.isdisjoint(fields_of(tree))
         )
         # Of candidates that only hidden texts match, nothing is to be learned: not by which batch they fill, either.
-        self.is_exhaustive = bool(search.resource.hidden_from(reader))
+        self.is_exhaustive = labels is not None or bool(search.resource.hidden_from(reader))
         self.is_narrowed = tree is not EVERYTHING or not visible.is_exact
 
     async def fill(self, at: Bookmark) -> tuple[Bookmark | None, bool]:
@@ -187,11 +207,17 @@ class _Run:
         id_name = self.search.table.id
         if self.is_narrowed and candidates:
             ids = [each[id_name] for each in candidates]
-            taken = await self.search.resource.listing.ids_among(self.reader, self.tree, ids)
+            taken = await self.search.resource.labels.ids_among(self.reader, self.tree, ids)
             candidates = [each for each in candidates if each[id_name] in taken]
+
+        labels, closed = self.labels, set[UUID]()
+        if labels is not None and candidates:
+            closed = await labels.among(self.reader, [each[id_name] for each in candidates])
 
         def match(candidate: Record) -> Match:
             texts = self.search.texts_of(self.reader, candidate)
+            if labels is not None and candidate[id_name] in closed:
+                texts = labels.texts_of(texts)
             return Match(round(_RANKS * rank(self.query, texts)), candidate[id_name])
 
         found = [each for each in await in_turns(candidates, match) if each.score > 0]
@@ -203,7 +229,7 @@ class _Run:
         taken = 0
         while taken < len(matches) and len(self.rows) < self.size:
             some = matches[taken : taken + self.size - len(self.rows)]
-            found = await self.search.resource.listing.among(self.reader, self.tree, [each.id for each in some])
+            found = await self.search.resource.labels.among(self.reader, self.tree, [each.id for each in some])
             self.rows += [found[each.id] for each in some if each.id in found]
             taken += len(some)
         return matches[taken - 1] if taken < len(matches) else None

@@ -6,7 +6,7 @@ from crm_kit.migrating import protected
 from sqlalchemy.dialects import postgresql
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 
 def upgrade() -> None:
