@@ -96,8 +96,14 @@ jobs-bench: build ## Records a second of a bulk change; writes build/jobs_bench.
 notices-bench: build ## Lists and counts beside a million notifications; writes build/notices_bench.json
 	@$(BIN)/python -m tests.load.notices_bench
 
+tasks-bench: build ## One's own tasks beside a million others; writes build/tasks_bench.json
+	@$(BIN)/python -m tests.load.tasks_bench
+
 webhooks-bench: build ## What telling webhook endpoints costs, and whom it keeps waiting; writes build/webhooks_bench.json
 	@$(BIN)/python -m tests.load.webhooks_bench
+
+calls-bench: build ## How soon whose telephone rings knows who it is; writes build/calls_bench.json
+	@$(BIN)/python -m tests.load.calls_bench
 
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
@@ -144,4 +150,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build cluster
+.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench tasks-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench cluster

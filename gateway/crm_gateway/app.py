@@ -40,6 +40,7 @@ from crm_gateway.routes import (
     reference,
     reports,
     sessions,
+    tasks,
     tus,
     uploads,
 )
@@ -54,6 +55,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     reference.router,
     account_360.router,
     approvals.router,
+    tasks.router,
     reports.router,
     dashboards.router,
     events.router,
@@ -122,6 +124,7 @@ def create_app(
     pages.state.listed_collections = export.listed_collections(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
     pages.state.waiting_approvals = approvals.WaitingApprovals(served, channels)
+    pages.state.my_tasks = tasks.MyTasks(served, channels)
     pages.state.running_reports = running = reports.running_reports(served, channels)
     pages.state.dashboards = dashboards.Dashboards(served, channels, running)
     pages.state.metadata = metadata.MetadataDocuments(offer.descriptions, served, channels, settings)

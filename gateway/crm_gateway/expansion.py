@@ -25,9 +25,11 @@ RECORD, RECORDS = "Record", "Records"
 CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbRequest", "verb"
 SUBMIT = "SubmitApproval"
 RULE, RUN, REPORT = "AutomationRule", "AutomationRun", "Report"
-COMMENT, ATTACHMENT, JOB, PROPOSAL = "Comment", "Attachment", "Job", "ChangeProposal"
+COMMENT, ATTACHMENT, JOB, PROPOSAL, TASK = "Comment", "Attachment", "Job", "ChangeProposal", "Task"
+# What a service has for all of its collections: a route of the gateway asks every service.
+MY_TASK = "MyTask"
 _NOUNS = re.compile(
-    "|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT, ATTACHMENT, JOB, PROPOSAL))
+    "|".join((RECORDS, RECORD, CUSTOM_FIELD, APPROVAL, RULE, RUN, REPORT, COMMENT, ATTACHMENT, JOB, PROPOSAL, TASK))
 )
 
 
@@ -87,7 +89,7 @@ class Collection:
         """Whether the collection offers a generic rpc.
 
         Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
-        rules may do something, reports and change proposals where the contract says so, comments and files where
+        rules may do something, reports and change proposals where the contract says so, comments, tasks and files where
         records are discussed, jobs where they may change something.
         """
         noun = rpc.service.rpartition(".")[2]
@@ -97,7 +99,9 @@ class Collection:
             return self.automatable
         if noun.startswith(REPORT):
             return self.reported
-        if noun.startswith(COMMENT):
+        if noun.startswith(MY_TASK):
+            return False
+        if noun.startswith((COMMENT, TASK)):
             return self.is_discussed
         if noun.startswith(ATTACHMENT):
             return self.takes_files

@@ -3,7 +3,7 @@
 import asyncio
 
 import httpx
-from crm_local.examples import COMMENT, CUSTOMER, FILE_NAME, HIDDEN, HIDING, add_examples
+from crm_local.examples import COMMENT, CUSTOMER, FILE_NAME, HIDDEN, HIDING, MANAGER_LOGIN, add_examples
 from crm_local.testing import Platform
 
 
@@ -33,6 +33,11 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         messages = (await web.get("/v1/inbound-messages")).json()["inbound_messages"]
         found = {(each["subject"], each["state"], each["channel_name"]) for each in messages}
         assert found == {("咨询", "UNMATCHED", "客服邮箱"), ("二号码头变压器异响", "MATCHED", "客服邮箱")}
+        calls = (await web.get("/v1/calls")).json()["calls"]
+        assert [(each["outcome"], each["user_name"]) for each in calls] == [
+            ("MISSED", "Service agent"),
+            ("ANSWERED", "Service agent"),
+        ]
         (member,) = (await web.get("/v1/account-members")).json()["account_members"]
         assert (member["account_name"], member["user_name"]) == (CUSTOMER["display_name"], "Salesperson north")
         roles = (await web.get("/v1/roles", params={"page_size": 200})).json()["roles"]
@@ -51,6 +56,10 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         ]
         account = (await web.get(f"/v1/accounts/{proposals[0]['record_id']}")).json()
         assert (account["short_name"], account["phone_numbers"]) == ("远洋船务", [])
+        manager = platform.demo_login | {"login": MANAGER_LOGIN}
+        token = (await web.post("/v1/auth:token", json=manager)).json()["access_token"]
+        mine = (await web.get("/v1/tasks", headers={"authorization": f"Bearer {token}"})).json()
+        assert [each["collection"] for each in mine["tasks"]][:2] == ["accounts", "orders"]
         # Others work in this tenant, too.
         (policy,) = (await web.get("/v1/approval-policies/orders")).json()["approval_policies"]
         archived = await web.post(f"/v1/approval-policies/orders/{policy['id']}:archive", json={})

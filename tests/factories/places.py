@@ -7,6 +7,7 @@ from typing import Any
 
 from crm_gateway.contract import Rpc
 from crm_gateway.expansion import load_contract
+from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
 from tests.factories.messages import ABSENT_ID, Path, id_paths
@@ -115,6 +116,13 @@ WITH_PROPOSALS: Mapping[str, str] = {
     for name, rpc in RPCS.items()
     if name.startswith("Create") and rpc.response.name == "ChangeProposal"
 }
+TASKS = "tasks"
+# The collections whose records have tasks, and what one of them is called.
+WITH_TASKS: Mapping[str, str] = {
+    rpc.bindings[0].template.split("/")[3]: name.removeprefix("Create").removesuffix("Task")
+    for name, rpc in RPCS.items()
+    if name.startswith("Create") and rpc.response.name == "Task"
+}
 COMMENTS = "comments"
 # The collections whose records are discussed, and what one of them is called.
 DISCUSSED: Mapping[str, str] = {
@@ -130,15 +138,25 @@ WITH_FILES: Mapping[str, str] = {
     collection: noun for collection, noun in DISCUSSED.items() if f"List{noun}Attachments" in RPCS
 }
 # What each collection has of its own.
-OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS, PROPOSALS)
+OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS, PROPOSALS, TASKS)
 # Parts of a record that have ids of their own.
-OF_PARTS: Mapping[Path, str] = {("stages", "id"): "stages", ("subscriptions", "id"): "report subscriptions"}
+OF_PARTS: Mapping[Path, str] = {
+    ("stages", "id"): "stages",
+    ("subscriptions", "id"): "report subscriptions",
+    ("outbound_message", "attachment_ids"): "files of answered cases",
+    ("outbound_message", "case_id"): "answered cases",
+}
 # What is of the collection in the route, by the parts of that.
 OF_COLLECTIONS: Mapping[Path, str] = {
     ("comment", "parent_id"): f"{{2}}/{COMMENTS}",
     ("change_proposal", "record_id"): "{3}",
+    ("task", "record_id"): "{3}",
     ("change_proposal", "attachment_ids"): f"{{3}}/{ATTACHMENTS}",
 }
+# Rpcs that are good only for some of a kind, by the field that names it.
+OF_RPCS: Mapping[tuple[str, Path], str] = dict.fromkeys(
+    (("ReceiveCallEvent", ("channel_id",)), ("DialCall", ("channel_id",))), "telephones"
+)
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 
@@ -180,7 +198,7 @@ def kind_of(rpc: Rpc, path: Path) -> str:
         return OF_COLLECTIONS[path].format(*rpc.bindings[0].template.split("/"))
     if path[-1] == "parent_id":
         return PARENTS.get(path[0], ".".join(path))
-    return NAMED.get(path[-1], ".".join(path))
+    return OF_RPCS.get((rpc.name, path)) or NAMED.get(path[-1], ".".join(path))
 
 
 # --- what the contract does not tell
@@ -299,6 +317,13 @@ def proposes_name(request: Any) -> None:
     request.change_proposal.attachment_ids[:] = []
 
 
+def is_due_some_day(task: Any) -> None:
+    """On a day, for whoever asks."""
+    task.due_date = "2900-01-31"
+    for name in ("due_time", "reminder_time", "assignee_id"):
+        task.ClearField(name)
+
+
 def expects_industry(rule: Any) -> None:
     """What is expected is a field that people fill in."""
     rule.collection = "accounts"
@@ -316,6 +341,17 @@ def takes_mail(channel: Any) -> None:
     channel.kind = 1
 
 
+def rings_now(event: Any) -> None:
+    """A call of its own that begins now."""
+    event.Clear()
+    event.type, event.direction, event.source_id = 1, 1, new_id().hex
+    event.happen_time.GetCurrentTime()
+
+
+def is_a_number(request: Any) -> None:
+    request.number = "+8613800138000"
+
+
 # What the services ask for beyond the rules of the contract.
 COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
@@ -323,6 +359,9 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateAccountMember": lambda request: is_member_for_long(request.account_member),
     "UpdateAccountMember": lambda request: is_member_for_long(request.account_member),
     "CreateChannel": lambda request: takes_mail(request.channel),
+    "UpdateChannel": lambda request: takes_mail(request.channel),
+    "DialCall": is_a_number,
+    "ReceiveCallEvent": lambda request: rings_now(request.event),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
     "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),
@@ -336,6 +375,11 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for collection, noun in WITH_JOBS.items()
         for name in RPCS
         if RPCS[name].bindings and RPCS[name].bindings[0].template in many_of(collection)
+    },
+    **{
+        f"{verb}{noun}Task": lambda request: is_due_some_day(request.task)
+        for noun in WITH_TASKS.values()
+        for verb in ("Create", "Update")
     },
     **{f"Create{name}ChangeProposal": proposes_name for name in WITH_PROPOSALS.values()},
     **{f"Retype{name}CustomField": is_text for name in WITH_CUSTOM_FIELDS.values()},

@@ -23,10 +23,12 @@ from tests.factories.places import (
     POLICIES,
     RPCS,
     SERVICES,
+    TASKS,
     WITH_APPROVALS,
     WITH_AUTOMATION,
     WITH_CUSTOM_FIELDS,
     WITH_REPORTS,
+    WITH_TASKS,
     paths_of,
     route_paths,
 )
@@ -45,18 +47,19 @@ REFERENCES = [
     for rpc, path in OWNED_PLACES
     if path not in route_paths(rpc) and needed_kind(rpc, path) != "uploads" and rpc.permission.endswith(".write")
 ]
+OF_TASKS = {f"{TASKS}/{collection}" for collection in WITH_TASKS}
 OF_COLLECTIONS = {
     *(f"{CUSTOM_FIELDS}/{collection}" for collection in WITH_CUSTOM_FIELDS),
     *(f"{POLICIES}/{collection}" for collection in WITH_APPROVALS),
     *(f"{AUTOMATION_RULES}/{collection}" for collection in WITH_AUTOMATION),
 }
-# What makes something that is nobody's own.
+# What makes something that is nobody's own. Whoever may read a record has tasks at it, as comments.
 SHARED = [
     rpc
     for rpc in GRANTED
     if rpc.bindings
     and rpc.bindings[0].verb == "POST"
-    and rpc.bindings[0].template.removeprefix("/v1/") in {*UNOWNED, *OF_COLLECTIONS}
+    and rpc.bindings[0].template.removeprefix("/v1/") in {*UNOWNED, *OF_COLLECTIONS} - OF_TASKS
 ]
 EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
 

@@ -1,13 +1,15 @@
-"""What the demo tenant has to show at once: an order that waits for approval, a mailbox, and proposed changes.
+"""What the demo tenant has to show at once: an order that waits for approval, a mailbox, calls, proposals, tasks.
 
 The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job; of the
 changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a message that
-opened a case and one that waits for a person. A role hides telephone numbers. They are made through the API by the
-people of the demo tenant, in `make run` and only where there is none of the kind yet. Keys make a repetition harmless.
+opened a case and one that waits for a person. The hotline has a call that was talked on and one that was missed. A role
+hides telephone numbers. They are made through the API by the people of the demo tenant, in `make run` and only where
+there is none of the kind yet. Keys make a repetition harmless.
 """
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -16,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from crm_local.failure import LocalFailure
 from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
 
+Json = dict[str, Any]
 MANAGER_LOGIN = "sales.manager@demo.example"
 DEPUTY_LOGIN = "sales.north@demo.example"
 ANALYST_LOGIN = "analyst@demo.example"
@@ -52,11 +55,45 @@ MESSAGES = (
         "text": "请问你们周末上门吗？",
     },
 )
+HOTLINE = {
+    "display_name": "客服热线",
+    "kind": "TELEPHONE",
+    "addresses": ["+8675586661234"],
+    "recording_hosts": ["recordings.demo.example"],
+}
+AGENT_LOGIN = "service.agent@demo.example"
+AGENT_EXTENSION = "801"
+# A call that was talked on, and one that nobody answered: minutes ago, what happened, and what it has besides.
+CALLS: tuple[tuple[str, str, tuple[tuple[float, str, Json], ...]], ...] = (
+    (
+        "demo.1",
+        "+8613800138000",
+        (
+            (30, "RINGING", {"extension": AGENT_EXTENSION, "queue": "售后"}),
+            (29.8, "ANSWERED", {"extension": AGENT_EXTENSION}),
+            (26, "ENDED", {"cause": "COMPLETED"}),
+        ),
+    ),
+    (
+        "demo.2",
+        "+8613900139000",
+        (
+            (12, "RINGING", {"extension": AGENT_EXTENSION, "queue": "售后"}),
+            (11.5, "ENDED", {"cause": "ABANDONED"}),
+        ),
+    ),
+)
 HIDING = "市场分析（不含电话）"
 ANALYSED = ("accounts", "contacts", "leads")
 HIDDEN = ("accounts.phone_numbers", "contacts.phone_numbers", "leads.phone_number")
 COMMENT = "@管理员 他们明年要建第二个船厂，请关注信用额度。"
 FILE_NAME = "会议纪要.txt"
+TASKS = (
+    ("accounts", "确认二期工程预付款", "HIGH", 0),
+    ("orders", "催客户回签合同", "NORMAL", 7),
+    ("cases", "回访，确认变压器已修好", "NORMAL", 14),
+    ("scores", "年底前复核客户评分", "LOW", 30),
+)
 MINUTES = "2026年11月20日 与陈晨通话：二期工程三月开工，预付一半。\n"
 TAGS = ["重点客户"]
 # The first is accepted, the second waits.
@@ -70,8 +107,6 @@ PROPOSALS = (
     },
 )
 REASON = "They open a second yard; half is paid before delivery."
-
-Json = dict[str, Any]
 
 
 def money(amount: int) -> Json:
@@ -128,9 +163,11 @@ def add_examples(url: str, password: str) -> bool:
         add_order(admin, manager),
         add_member(admin, manager),
         add_messages(admin),
+        add_calls(admin),
         add_role(admin),
         add_work(admin, manager),
         add_proposals(manager, analyst),
+        add_tasks(admin, manager),
     ]
     return any(made)
 
@@ -171,13 +208,36 @@ def add_role(admin: Person) -> bool:
 
 
 def add_messages(admin: Person) -> bool:
-    """A mailbox with a message that opened a case and one that waits, where there is no channel yet."""
-    if admin.get("/v1/channels?page_size=1")["channels"]:
+    """A mailbox with a message that opened a case and one that waits, where there is none yet."""
+    if has_channel(admin, "MAIL"):
         return False
     channel = admin.post("/v1/channels", MAILBOX, "mailbox")
     first, _ = [admin.post("/v1/inbound-messages", each | {"channel_id": channel["id"]}) for each in MESSAGES]
     admin.post(f"/v1/inbound-messages/{first['id']}:openCase", {}, "case")
     return True
+
+
+def add_calls(admin: Person) -> bool:
+    """A hotline with a call that was talked on and one that nobody answered, where there are no telephones yet."""
+    if has_channel(admin, "TELEPHONE"):
+        return False
+    by_login = quote(f'login = "{AGENT_LOGIN}"')
+    agents = admin.get(f"/v1/users?filter={by_login}")["users"]
+    extensions = [{"extension": AGENT_EXTENSION, "user_id": each["id"]} for each in agents]
+    channel = admin.post("/v1/channels", HOTLINE | {"extensions": extensions}, "hotline")
+    now = datetime.now(UTC)
+    for source_id, number, parts in CALLS:
+        known = {"source_id": source_id, "direction": "INBOUND", "from_number": number}
+        for minutes, type, values in parts:
+            time = (now - timedelta(minutes=minutes)).isoformat()
+            event = known | {"type": type, "happen_time": time} | values
+            admin.post("/v1/calls:receive", {"channel_id": channel["id"], "event": event})
+    return True
+
+
+def has_channel(admin: Person, kind: str) -> bool:
+    """Whether there is a channel of a kind."""
+    return bool(admin.get(f"/v1/channels?page_size=1&filter={quote(f'kind = {kind}')}")["channels"])
 
 
 def add_work(admin: Person, manager: Person) -> bool:
@@ -208,6 +268,23 @@ def add_proposals(manager: Person, analyst: Person) -> bool:
     first, _ = [analyst.post(proposals, each | {"record_id": account["id"]}) for each in PROPOSALS]
     manager.post(f"{proposals}/{first['id']}:accept", {"comment": "谢谢，已核实。"}, "accept")
     return True
+
+
+def add_tasks(admin: Person, manager: Person) -> bool:
+    """A task in each service that has a record so far, where the manager has none yet."""
+    me = manager.get("/v1/users:me")["user"]["id"]
+    if manager.get("/v1/tasks?page_size=1")["tasks"]:
+        return False
+    made = False
+    for collection, title, priority, days in TASKS:
+        found = manager.get(f"/v1/{collection}?page_size=1")[collection]
+        if found:
+            due_date = (datetime.now(UTC).date() + timedelta(days=days)).isoformat()
+            task = {"title": title, "priority": priority, "due_date": due_date, "assignee_id": me}
+            task["record_id"] = found[0]["id"]
+            admin.post(f"/v1/tasks/{collection}", task, "task")
+            made = True
+    return made
 
 
 def signed_in(url: str, login: str, password: str) -> Person:

@@ -12,6 +12,8 @@ from crm_gateway.expansion import collections
 from crm_gateway.records import messages_of
 
 CREATE = "create"
+# What rules create at their own records.
+TASKS = "tasks"
 DATES = (pb.FieldMetadata.TYPE_DATE, pb.FieldMetadata.TYPE_TIME)
 
 
@@ -26,7 +28,7 @@ def say_what_rules_do(contract: Contract, found: list[pb.CollectionMetadata]) ->
             beside = {name for name, other in automatable.items() if other.get.owner == own.get.owner}
             each.automation.CopyFrom(_offered(each, events_of(contract, own.message), called, beside))
             creations = [other.name for other in resources if other.creatable and other.get.owner == own.get.owner]
-            each.automation.creations.extend(creations)
+            each.automation.creations.extend([*creations, *([TASKS] if own.is_discussed else [])])
 
 
 def _offered(

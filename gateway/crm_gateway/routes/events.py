@@ -80,8 +80,8 @@ _EVENT = {
     "type": "string",
     "description": "Lines of `text/event-stream`. The data of an event is a JSON object: `id`, `type`, `collection`, "
     "`record_id`, `version`, `changed_fields`, `actor_id`, `request_id` and `time`; of a comment on the record also "
-    "`comment_id`, of a file at it `attachment_id`, of a proposed change `change_proposal_id`, and "
-    "`version` is that one's.",
+    "`comment_id`, of a task `task_id`, of a file at it `attachment_id`, of a proposed change `change_proposal_id`, "
+    "and `version` is that one's.",
     "examples": [_EXAMPLE],
 }
 OPERATION = {

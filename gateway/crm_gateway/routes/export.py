@@ -50,7 +50,7 @@ FILES: Mapping[str, tuple[type[csv_file.CsvFile] | type[xlsx_file.XlsxFile], str
 }
 COLLECTION = re.compile("^[a-z][A-Za-z_-]{0,99}$")
 # What a collection has a list of for each of the others, below it: `approvals/credit-limits`.
-OF_COLLECTION = re.compile("^approvals/[a-z][A-Za-z_-]{0,99}$")
+OF_COLLECTION = re.compile("^(approvals|tasks)/[a-z][A-Za-z_-]{0,99}$")
 TIME_ZONE = "time_zone"
 OWN_PARAMETERS = frozenset({"format", FIELDS, TIME_ZONE})
 # What lists have, and a file has no use for.
@@ -238,6 +238,15 @@ async def export(collection: str, request: Request) -> Response:
 async def export_approvals(collection: str, request: Request) -> Response:
     """The file of a collection's approvals."""
     return await exported(f"approvals/{collection}", request)
+
+
+@router.get(
+    "/v1/tasks/{collection}:export",
+    openapi_extra=described("ExportTasks", "the tasks of a collection", "accounts"),
+)
+async def export_tasks(collection: str, request: Request) -> Response:
+    """The file of a collection's tasks."""
+    return await exported(f"tasks/{collection}", request)
 
 
 async def exported(name: str, request: Request) -> Response:

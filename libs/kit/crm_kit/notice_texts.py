@@ -30,6 +30,12 @@ class NoticeKind(enum.StrEnum):
     MAILBOX_FAILING = "MAILBOX_FAILING"
     CHANGE_PROPOSED = "CHANGE_PROPOSED"
     CHANGE_PROPOSAL_DECIDED = "CHANGE_PROPOSAL_DECIDED"
+    TASK_ASSIGNED = "TASK_ASSIGNED"
+    TASK_REMINDER = "TASK_REMINDER"
+    TASK_OVERDUE = "TASK_OVERDUE"
+    TASK_ENDED = "TASK_ENDED"
+    CALL_MISSED = "CALL_MISSED"
+    REPLY_UNDELIVERED = "REPLY_UNDELIVERED"
 
 
 # By kind, or by kind and outcome.
@@ -62,6 +68,7 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "Bulk change done",
         "JOB_ENDED.FAILED": "Bulk change failed",
         "JOB_ENDED.CANCELLED": "Bulk change cancelled",
+        "CALL_MISSED": "Missed call",
         "MAILBOX_FAILING": "Mailbox cannot be fetched",
         "MAILBOX_FAILING.LOGIN_REFUSED": "Mailbox cannot be fetched, since its password is refused",
         "MAILBOX_FAILING.FOLDER_MISSING": "Mailbox cannot be fetched, since its folder does not exist",
@@ -73,6 +80,15 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "Your proposal is accepted",
         "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "Your proposal is accepted in part",
         "CHANGE_PROPOSAL_DECIDED.DECLINED": "Your proposal is declined",
+        "TASK_ASSIGNED": "A task for you",
+        "TASK_REMINDER": "Task due soon",
+        "TASK_OVERDUE": "Task overdue",
+        "TASK_ENDED": "Your task has ended",
+        "TASK_ENDED.DONE": "Your task is done",
+        "TASK_ENDED.CANCELLED": "Your task is cancelled",
+        "REPLY_UNDELIVERED": "What you wrote to a customer did not reach everybody",
+        "REPLY_UNDELIVERED.FAILED": "What you wrote to a customer could not be sent",
+        "REPLY_UNDELIVERED.BOUNCED": "What you wrote to a customer came back",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
@@ -104,6 +120,7 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "批量修改完成",
         "JOB_ENDED.FAILED": "批量修改失败",
         "JOB_ENDED.CANCELLED": "批量修改已取消",
+        "CALL_MISSED": "未接来电",
         "MAILBOX_FAILING": "邮箱收取失败",
         "MAILBOX_FAILING.LOGIN_REFUSED": "邮箱收取失败：密码被拒绝",
         "MAILBOX_FAILING.FOLDER_MISSING": "邮箱收取失败：文件夹不存在",
@@ -115,6 +132,15 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "CHANGE_PROPOSAL_DECIDED.ACCEPTED": "您反馈的资料已采纳",
         "CHANGE_PROPOSAL_DECIDED.PARTLY_ACCEPTED": "您反馈的资料已部分采纳",
         "CHANGE_PROPOSAL_DECIDED.DECLINED": "您反馈的资料未被采纳",
+        "TASK_ASSIGNED": "您有新待办",
+        "TASK_REMINDER": "待办即将到期",
+        "TASK_OVERDUE": "待办已逾期",
+        "TASK_ENDED": "您创建的待办已结束",
+        "TASK_ENDED.DONE": "您创建的待办已完成",
+        "TASK_ENDED.CANCELLED": "您创建的待办已取消",
+        "REPLY_UNDELIVERED": "您给客户的回复未能送达所有人",
+        "REPLY_UNDELIVERED.FAILED": "您给客户的回复发送失败",
+        "REPLY_UNDELIVERED.BOUNCED": "您给客户的回复被退回",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },

@@ -1,7 +1,7 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, working hours, automation, reports, jobs, mail, comments, change
-proposals, and the directory as a service knows it.
+Events, replays, history, custom fields, approvals, working hours, automation, reports, jobs, mail, comments, tasks,
+change proposals, and the directory as a service knows it.
 """
 
 from datetime import timedelta
@@ -33,6 +33,7 @@ from crm_kit.job_tables import job_records_table, job_turns_table, jobs_table
 from crm_kit.mail_tables import mails_table
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.report_tables import report_timers_table, reports_table
+from crm_kit.task_tables import task_timers_table, tasks_table
 from crm_kit.zones import DEFAULT_ZONE
 
 metadata = MetaData(naming_convention=NAMING)
@@ -254,6 +255,8 @@ jobs = jobs_table(metadata)
 job_records = job_records_table(metadata)
 job_turns = job_turns_table(metadata)
 report_timers = report_timers_table(metadata)
+tasks = tasks_table(metadata)
+task_timers = task_timers_table(metadata)
 
 # --- the directory as this service knows it; customer writes it with its own tables, the others on events ---
 

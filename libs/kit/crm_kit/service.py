@@ -63,12 +63,14 @@ from crm_kit.jobs.servicer import JobServicer
 from crm_kit.jobs.worker import JobWorker
 from crm_kit.mail.gathering import set_up_mail
 from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
+from crm_kit.my_tasks.servicer import MyTaskServicer
 from crm_kit.paging import PageTokens
 from crm_kit.record_access.servicer import RecordAccessServicer
 from crm_kit.reports.ready import ReadyReport, ready_reports
 from crm_kit.reports.sending import ReportSending
 from crm_kit.reports.servicer import ReportServicer, reported
 from crm_kit.resource.names import Names, named_tables
+from crm_kit.resource.owners import call_when_given
 from crm_kit.resource.questions import AnyResource
 from crm_kit.resource.servicer import ResourceServicer
 from crm_kit.resource.withholding import Rule, Withholding
@@ -80,6 +82,10 @@ from crm_kit.rpc.methods import Servicer, runs_of
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, check_contract
 from crm_kit.settings import ServiceSettings
+from crm_kit.tasks.going_along import going_along
+from crm_kit.tasks.place import Place, places_among
+from crm_kit.tasks.servicer import TaskServicer
+from crm_kit.tasks.telling import TellingOfTasks
 from crm_kit.working_time.calendars import WorkingCalendars, follow_calendars
 
 log = structlog.get_logger()
@@ -158,6 +164,26 @@ class Service:
         return Gate(self.approvables, self.directory, self.calendars)
 
     @cached_property
+    def known_names(self) -> Names:
+        """The names of its records, and of others that it knows."""
+        return Names(named_tables(self.resources) | self.names)
+
+    @cached_property
+    def page_tokens(self) -> PageTokens:
+        """What its lists go on by."""
+        return PageTokens(self.settings.page_token_key.encode())
+
+    @cached_property
+    def task_places(self) -> Mapping[str, Place]:
+        """Its collections that have tasks."""
+        return places_among(self.resources)
+
+    @cached_property
+    def tasks(self) -> TaskServicer:
+        """The tasks of its records, which people create, and automation rules."""
+        return TaskServicer(self.task_places, self.known_names, self.page_tokens)
+
+    @cached_property
     def outdating(self) -> Outdating:
         """What ends approvals that their record has left behind."""
         return Outdating(Tenants(self.database, self.clock), self.gate)
@@ -192,7 +218,8 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     """The service at work inside the block; the event is set once it is ready."""
     settings = service.settings
     verifier = verifier_of(settings.issuer, settings.audience, settings.oidc_issuers, built_in_keys)
-    names = Names(named_tables(service.resources) | service.names)
+    names = service.known_names
+    call_when_given(service.database, going_along(service.task_places))
     for each in service.approvables:
         names.require(each.resource.collection, f"approvals of {each.rpc}")
     accounts = service.names.get("accounts")
@@ -209,7 +236,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
         connection_max_age_seconds=settings.connection_max_age_seconds,
         links=settings.links,
     )
-    asked, tokens = reported(service.resources), PageTokens(settings.page_token_key.encode())
+    asked, tokens = reported(service.resources), service.page_tokens
     reports = ReportServicer(asked, ready_reports(service.ready_reports, asked), names, tokens)
     proposables = proposables_among(worker.changeable.values())
     proposals = ChangeProposalServicer(proposables, names, tokens)
@@ -238,7 +265,7 @@ def generic_servicers(
 ) -> list[Servicer]:
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
-    tokens = PageTokens(service.settings.page_token_key.encode())
+    tokens = service.page_tokens
     return [
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
@@ -250,6 +277,8 @@ def generic_servicers(
         CommentServicer(service.resources, service.directory, tokens),
         AttachmentServicer(service.resources, service.directory, service.contents, tokens, service.settings),
         JobServicer(worker.changeable, service.jobs_elsewhere, tokens, worker.job.wake),
+        service.tasks,
+        MyTaskServicer(service.task_places, tokens),
     ]
 
 
@@ -274,7 +303,7 @@ def follow_with_rules(service: Service, gate: Gate) -> Runner:
 
 def runner_of(service: Service, gate: Gate) -> Runner:
     """Runs automation rules by the calls that people make."""
-    doing = Doing(service.watched, runs_of(service.servicers, gate.around), gate)
+    doing = Doing(service.watched, runs_of([*service.servicers, service.tasks], gate.around), gate)
     return Runner(service.database, service.directory, service.clock, doing)
 
 
@@ -336,12 +365,14 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 def background(service: Service, gate: Gate, runner: Runner, more: Sequence[Job], client: Client) -> list[Job]:
-    """Relay, consumers, cleaning, approvals and rules whose time has come, mail, what is given, the service's own."""
+    """Relay, consumers, cleaning, tasks, approvals and rules whose time has come, mail, what is given, its own."""
     relay = Relay(service.database, service.settings.database_url, client)
     tenants = Tenants(service.database, service.clock)
     all_consumers = (service.consumers, service.automation, *service.more_consumers)
     jobs: list[Job] = [relay.run, *(Consuming(each, client).run for each in all_consumers)]
     jobs.append(Cleaning(tenants, service.metadata).job.run)
+    if service.task_places:
+        jobs.append(TellingOfTasks(tenants, service.task_places).job.run)
     if service.settings.file_store_url:
         jobs.append(Sweeping(tenants, service.contents).job.run)
     if gate.approvables:

@@ -10,6 +10,7 @@ from crm.resource.v1 import events_pb2 as resource
 from crm.sales.v1 import events_pb2 as sales
 from crm.scoring.v1 import events_pb2 as scoring
 from crm.scoring.v1 import scores_pb2
+from crm.service_desk.v1 import calls_pb2
 from crm.service_desk.v1 import events_pb2 as service_desk
 from crm_kit.database.work import UnitOfWork
 from crm_kit.events.consumers import Consumers, Event
@@ -19,6 +20,7 @@ from google.protobuf.message import Message
 from crm_customer.directory.policy_references.projections import project_policy
 from crm_customer.records.account_kinds import ValueTier
 from crm_customer.records.accounts.projections import project_value_tier
+from crm_customer.records.interactions.commands import keep_call
 from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.wire import EventKind, text_at
 from crm_customer.workspace.notifications.commands import tell
@@ -129,6 +131,8 @@ def follow_events(consumers: Consumers, mails: Mails) -> None:
         await tell(work, notice, mails)
 
     consumers.on(resource.NoticeRaised, tell_people)
+    for payload in events_carrying(service_desk, calls_pb2.Call):
+        consumers.on(payload, keep_call)
 
 
 def show(kind: EventKind) -> Effect:

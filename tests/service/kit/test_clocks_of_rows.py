@@ -42,6 +42,7 @@ from tests.service.scoring.business import money, new_account, paid_in_advance, 
 from tests.service.scoring.credit import as_sales
 from tests.service.service_desk.desk import Desk
 from tests.service.service_desk.intake import intake_of
+from tests.service.service_desk.telephony import telephony_of
 
 AHEAD = timedelta(days=3650)
 # Longer than any row stays.
@@ -155,7 +156,9 @@ async def test_of_scoring(scoring: Running) -> None:
 
 async def test_of_the_service_desk(service_desk: Running) -> None:
     user = await sandbox(service_desk)
-    intake = await intake_of(Desk(service_desk, user))
+    desk = Desk(service_desk, user)
+    intake = await intake_of(desk)
+    await (await telephony_of(desk)).dial()
     values = mailboxes_pb2.Mailbox(channel_id=intake.mailbox.id, host="127.0.0.1", port=1993, login="x@huaxin.example")
     request = mailboxes_pb2.CreateMailboxRequest(mailbox=values)
     mailbox = await MailboxServiceStub(service_desk.channel).CreateMailbox(request, metadata=user.metadata)

@@ -32,6 +32,7 @@ _ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
 COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
 COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
 WITH_FILES = ["attachment.added", "attachment.deleted"]
+OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "cancelled", "reopened")]
 PROPOSED = [
     f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")
 ]
@@ -107,11 +108,11 @@ def ruled(
 def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
-    # Custom fields, approvals, automation, reports, comments, files and proposals are of each collection that has them.
+    # Custom fields, approvals, automation, reports, comments, tasks, files, proposals are of each that has them.
     views = {"account_reads", "account_restriction"}
     views |= {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
     views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "record_quality", "reports"}
-    views |= {"change_proposals"}
+    views |= {"call_screens", "change_proposals", "tasks"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -133,6 +134,7 @@ def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
         "account_reads",
         "account_restriction",
         "timeline",
+        "call_screens",
         "case_events",
         "automation_runs",
         "comments",
@@ -320,7 +322,7 @@ def test_an_id_says_which_field_has_the_name_of_its_record() -> None:
 
 def test_events_are_those_that_carry_the_record() -> None:
     own = [f"payment.{what}" for what in ("received", "allocated", "reversed")]
-    assert COLLECTIONS["payments"]["events"] == [*own, *COMMENTED, *WITH_FILES]
+    assert COLLECTIONS["payments"]["events"] == [*own, *COMMENTED, *WITH_FILES, *OF_TASKS]
     assert "order.placed" in COLLECTIONS["orders"]["events"]
     # What is called after something else that it carries.
     assert {"case.created", "case.milestone_warned"} <= {*COLLECTIONS["cases"]["events"]}
@@ -328,9 +330,10 @@ def test_events_are_those_that_carry_the_record() -> None:
     assert COLLECTIONS["approvals"]["events"] == []
 
 
-def test_what_is_discussed_has_the_events_of_comments() -> None:
+def test_what_is_discussed_has_the_events_of_comments_and_tasks() -> None:
     discussed = {each.name for each in collections(CONTRACT) if each.is_discussed}
-    assert {name for name, each in COLLECTIONS.items() if set(COMMENTED) <= set(each["events"])} == discussed
+    for told in (COMMENTED, OF_TASKS):
+        assert {name for name, each in COLLECTIONS.items() if set(told) <= set(each["events"])} == discussed
     assert {"accounts", "cases", "scores"} <= discussed
     assert discussed.isdisjoint({"users", "roles", "saved_views"})
 
@@ -357,7 +360,7 @@ def test_what_may_take_approval_has_the_events_of_approvals() -> None:
 
 
 def test_no_two_events_have_the_same_type_but_those_beside_records() -> None:
-    beside = {*COMMENTED, *WITH_FILES, *PROPOSED, *APPROVED}
+    beside = {*COMMENTED, *WITH_FILES, *PROPOSED, *OF_TASKS, *APPROVED}
     names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in beside]
     assert len(names) == len({*names})
 

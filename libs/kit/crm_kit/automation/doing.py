@@ -124,7 +124,8 @@ class Doing:
         created = subject.watched.creatable.get(creation.collection)
         if created is None:
             raise FailedPrecondition(f"rules cannot create {creation.collection}")
-        request = creation_of(subject.watched, creation, shown, subject.cause(work))
+        cause, record_id = subject.cause(work), str(subject.id)
+        request = creation_of(subject.watched, creation, shown, cause, record_id=record_id)
         answer = await self._call(work, created.call, request)
         return Effect(CREATE, answer.etag, created_collection=creation.collection, created_id=answer.id)
 

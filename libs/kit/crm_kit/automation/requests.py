@@ -18,7 +18,7 @@ from crm_kit.custom_fields.model import CustomField
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.resource.codecs import is_map
 from crm_kit.resource.contract import ADDRESSING
-from crm_kit.resource.shape import CUSTOM
+from crm_kit.resource.declaration import CUSTOM
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.values import MONEY, VALUE, enum_prefix
 from crm_kit.resource.violations import joined
@@ -80,11 +80,13 @@ def request_of(
     return literal_request(called.resource, called.calls[action.verb], content, record_id=record_id)
 
 
-def creation_of(watched: Watched, creation: Creation, record: Message, cause: templates.Cause) -> Message:
+def creation_of(
+    watched: Watched, creation: Creation, record: Message, cause: templates.Cause, *, record_id: str
+) -> Message:
     """What the rpc is asked that creates a record, as `request_of`."""
     content = templates.filled(creation.values, reader_of(watched, record, cause))
     created = watched.creatable[creation.collection]
-    return literal_request(created.resource, created.call, content, record_id="")
+    return literal_request(created.resource, created.call, content, record_id=record_id)
 
 
 def submission_of(
@@ -277,6 +279,8 @@ def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str)
     except InvalidArgument as error:
         violations = [FieldViolation(joined(place, each.field), each.rule, each.detail) for each in error.violations]
         raise InvalidArgument(error.detail, violations=violations, metadata=error.metadata) from None
+    if call.beside:
+        request.collection, target.record_id = call.beside, record_id
     if call.is_update:
         target.id = record_id
         request.update_mask.paths.extend(mask_of(target.DESCRIPTOR, content))

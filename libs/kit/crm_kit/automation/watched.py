@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm.options.v1 import options_pb2
+from crm.resource.v1 import tasks_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -17,20 +18,26 @@ from crm_kit.errors import NotFound
 from crm_kit.events.payloads import events_of
 from crm_kit.resource.values import DeclarationError
 from crm_kit.resource.writing import Resource
+from crm_kit.tasks.resource import tasks_of
 
 UPDATE, CREATE = "update", "create"
+CREATE_TASK = "/crm.resource.v1.TaskService/CreateTask"
 UPDATED = "UPDATED"
 CHANGED_FIELDS = "changed_fields"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An rpc that rules may call: by the verb as paths have it, or `update`; or `create`, which makes a record."""
+    """An rpc that rules may call: by the verb as paths have it, or `update`; or `create`, which makes a record.
+
+    `beside`: the collection of the record beside which something is created, where that is no record of its own.
+    """
 
     verb: str
     path: str
     permission: str
     request: type[Any]
+    beside: str = ""
 
     @property
     def is_update(self) -> bool:
@@ -58,7 +65,7 @@ class Watched:
     `events`: by what the history calls them, the events that carry one of its records. `calls`: by verb.
     `submissions`: the verbs that approval can be asked for. `targets`: the fields that name a record of a collection of
     the same service that rules can call, with that collection. `creatable`: the collections of
-    the service of which rules can create records.
+    the service of which rules can create records, and tasks at their own.
     """
 
     resource: Resource[Any, Any]
@@ -87,9 +94,25 @@ def watched_among(
             submissions[approvable.resource.collection][approvable.verb.name] = approvable
     creatable = creatable_among(resources)
     return {
-        name: Watched(each, dict(_events(each)), calls, submissions[name], _targets(each, called), creatable)
+        name: Watched(
+            each,
+            dict(_events(each)),
+            calls,
+            submissions[name],
+            _targets(each, called),
+            {**creatable, **dict(_tasks(each))},
+        )
         for name, (each, calls) in called.items()
     }
+
+
+def _tasks(resource: Resource[Any, Any]) -> Iterator[tuple[str, Creatable]]:
+    """The tasks at the record that a rule runs on, where its records have some."""
+    if resource.is_discussed:
+        request = tasks_pb2.CreateTaskRequest
+        call = Call(CREATE, CREATE_TASK, resource.permission, request, beside=resource.collection)
+        tasks = tasks_of(resource)
+        yield tasks.collection, Creatable(tasks, call, frozenset({"", "users"}))
 
 
 def creatable_among(resources: Collection[Resource[Any, Any]]) -> dict[str, Creatable]:

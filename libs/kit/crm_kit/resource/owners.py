@@ -5,13 +5,16 @@ it that others come to have by that: with `accounts.write` for all accounts and 
 nobody makes an account their own to see the deals at it, nor a colleague's.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Select, Uuid, any_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import Reader, UnitOfWork, counting
@@ -27,8 +30,24 @@ from crm_kit.resource.reading import ReadableResource
 
 AnyResource = ReadableResource[Any, Any]
 JOBS = "jobs"
+# Whose a record is, as collections call it.
+OWNERS = ("owner_id", "assignee_id")
 # What a record is called by, the first of these that it has.
 TITLES = ("display_name", "title", "number")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """That a record was somebody's, and is somebody else's or nobody's now."""
+
+    collection: str
+    record_id: UUID
+    old_owner_id: UUID
+    new_owner_id: UUID | None
+
+
+GoesAlong = Callable[[UnitOfWork, Given], Awaitable[None]]
+_GOING_ALONG: WeakKeyDictionary[Database, GoesAlong] = WeakKeyDictionary()
 
 
 async def given_to(
@@ -65,6 +84,23 @@ def tell_assigned(work: UnitOfWork, resource: AnyResource, before: Any | None, a
         record, name = (JOBS, work.job_id), ""
         values |= {"collection": resource.collection, OUTCOME: "TOGETHER"}
     raise_notice(work, Kind.NOTICE_KIND_RECORD_ASSIGNED, [owner_id], record=record, name=name, values=values)
+
+
+def call_when_given(database: Database, what_goes_along: GoesAlong) -> None:
+    """Have this called in each unit of work of the database in which a record comes to belong to somebody else."""
+    _GOING_ALONG[database] = what_goes_along
+
+
+def given_on(work: UnitOfWork, resource: AnyResource, before: Any, after: Any) -> None:
+    """Have what goes along with a record do so, before the unit of work commits."""
+    what_goes_along = _GOING_ALONG.get(work.database)
+    if what_goes_along is None:
+        return
+    name = next((each for each in OWNERS if each in resource.own_hints), "")
+    old_id, new_id = (getattr(each, name, None) for each in (before, after))
+    if old_id is not None and old_id != new_id:
+        given = Given(resource.collection, after.id, old_id, new_id)
+        work.before_commit.append(lambda unit: what_goes_along(unit, given))
 
 
 async def check_gives(

@@ -24,10 +24,10 @@ from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.concealing import conceal_changes
 from crm_kit.resource.contract import NAME, snake
+from crm_kit.resource.declaration import CUSTOM, Entity, Shown
 from crm_kit.resource.label import Shown as How
-from crm_kit.resource.owners import tell_assigned
+from crm_kit.resource.owners import given_on, tell_assigned
 from crm_kit.resource.reading import ReadableResource, Response
-from crm_kit.resource.shape import CUSTOM, Entity, Shown
 
 # Fields whose change is no news: they change with every change.
 BOOKKEEPING = ("version", "update_time")
@@ -103,15 +103,18 @@ class Resource(ReadableResource[Entity, Shown]):
             )
         return before, values
 
-    def create(self, work: UnitOfWork, entity: Entity, **told: Any) -> Entity:
-        """Gather a new record: row, history and the event `created`; `told` is what else the event has."""
+    def create(self, work: UnitOfWork, entity: Entity, event: type[Message] | None = None, **told: Any) -> Entity:
+        """Gather a new record: row, history and the event `created`; `told` is what else the event has.
+
+        Another `event` is for records that begin in several ways, as a call that rings or is asked for.
+        """
         self.check_reaches(work.scope)
         work.insert(self.table, self.row_of(entity))
         self._call(work, entity)
         if self.has_custom:
             put_values(work, self.collection, cast("Any", entity).id, {}, custom_of(entity))
         history.record(work, self.noun, entity, action="CREATED")
-        self._announce(work, entity, self.created, told)
+        self._announce(work, entity, event or self.created, told)
         if self.assigned is not None:
             tell_assigned(work, self, None, entity)
         return entity
@@ -154,6 +157,8 @@ class Resource(ReadableResource[Entity, Shown]):
         self._announce(work, after, event, told, shown)
         if self.assigned is not None and not following:
             tell_assigned(work, self, before, after)
+        if self.is_discussed:
+            given_on(work, self, before, after)
         return after
 
     def check_reaches(self, scope: Scope) -> None:

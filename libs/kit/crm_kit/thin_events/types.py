@@ -33,6 +33,13 @@ BESIDE: Mapping[str, tuple[Any, str]] = {
             events_pb2.ChangeProposalSuperseded,
             events_pb2.ChangeProposalEscalated,
         ),
+        "task": (
+            events_pb2.TaskCreated,
+            events_pb2.TaskUpdated,
+            events_pb2.TaskCompleted,
+            events_pb2.TaskCancelled,
+            events_pb2.TaskReopened,
+        ),
         "approval": (
             events_pb2.ApprovalSubmitted,
             events_pb2.ApprovalOpinionGiven,
@@ -62,14 +69,14 @@ class Resource:
     owner: str
     permission: str
     withheld: tuple[tuple[str, str], ...]
-    # What is told of beside its records: comments, attachments, change proposals, approvals.
+    # What is told of beside its records: comments, tasks, attachments, change proposals, approvals.
     beside: frozenset[str]
     may_be_private: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What is beside a record: a `comment`, an `attachment`, a `change_proposal` or an `approval`; the record's id."""
+    """What is beside a record, such as a `comment`, a `task`, an `attachment` or an `approval`; the record's id."""
 
     noun: str
     record_id: str
@@ -178,7 +185,7 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
         if resource.collection and permission is not None:
             owner = file.package.split(".")[1]
             withheld = tuple(dict.fromkeys(_withheld(record, messages)))
-            beside = {"comment": not resource.undiscussed}
+            beside = dict.fromkeys(("comment", "task"), not resource.undiscussed)
             beside["attachment"] = not resource.undiscussed and not resource.without_files
             beside["change_proposal"] = resource.proposals
             beside["approval"] = f".{file.package}.{record.name}" in approvable

@@ -21,15 +21,12 @@ RULES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
             "actions": (
                 Action(
                     creation=Creation(
-                        "interactions",
+                        "tasks",
                         {
-                            "account_id": "{{record.id}}",
-                            "channel": "OTHER",
-                            "direction": "OUTBOUND",
-                            "subject": "客户转为休眠",
-                            "user_ids": ["{{record.owner_id}}"],
-                            "next_step": "致电{{record.display_name}}, 了解原因",
-                            "next_step_due_date": "{{cause.date+3d}}",
+                            "title": "致电{{record.display_name}}, 了解原因",
+                            "note": "客户转为休眠",
+                            "assignee_id": "{{record.owner_id}}",
+                            "due_date": "{{cause.date+3d}}",
                         },
                     )
                 ),

@@ -1,11 +1,14 @@
 """Every SELECT on addresses as they are known here."""
 
+from dataclasses import replace
 from typing import Any
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
+from crm_kit.projections import record_by_id
 from sqlalchemy import Select, bindparam, select
 
+from crm_service_desk.accounts.tables import accounts as known_accounts
 from crm_service_desk.addresses.model import MAX_HOLDERS, Holder, Sender, sender_of
 from crm_service_desk.addresses.tables import address_holders, addresses
 
@@ -36,3 +39,11 @@ async def find_sender(reader: Reader, address: str) -> Sender:
     if len(rows) > MAX_HOLDERS:
         return Sender(ambiguous=True)
     return sender_of([Holder(row["id"] if row["is_contact"] else None, tuple(row["account_ids"])) for row in rows])
+
+
+async def find_known_sender(reader: Reader, address: str) -> Sender:
+    """Whom an address means; an account that has not been heard of yet is nobody's."""
+    sender = await find_sender(reader, address)
+    if sender.account_id and await reader.one(record_by_id(known_accounts), id=sender.account_id) is None:
+        return replace(sender, account_id=None)
+    return sender

@@ -6,6 +6,7 @@ from typing import Any
 from crm.service_desk.v1 import events_pb2 as events
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
+from crm_kit.directory.access import require_users
 from crm_kit.ids import new_id
 from sqlalchemy import bindparam, case
 from sqlalchemy.dialects.postgresql import insert
@@ -19,15 +20,25 @@ from crm_service_desk.channels.tables import channel_secrets
 OVERLAP = timedelta(hours=24)
 
 
-def create_channel(work: UnitOfWork, values: dict[str, Any]) -> Channel:
+async def create_channel(work: UnitOfWork, values: dict[str, Any]) -> Channel:
     """Create a channel from the values of its fields."""
     kept = compared(work, values)
-    return CHANNELS.create(work, Channel(id=new_id(), create_time=work.now, update_time=work.now, **kept))
+    channel = Channel(id=new_id(), create_time=work.now, update_time=work.now, **kept)
+    await require_agents(work, channel)
+    return CHANNELS.create(work, channel.checked())
 
 
-def update_channel(work: UnitOfWork, before: Channel, values: dict[str, Any]) -> Channel:
+async def update_channel(work: UnitOfWork, before: Channel, values: dict[str, Any]) -> Channel:
     """Change some fields of a channel; nothing is written when nothing changes."""
-    return CHANNELS.save(work, before, before.update(compared(work, values)), events.ChannelUpdated)
+    after = before.update(compared(work, values))
+    await require_agents(work, after, before)
+    return CHANNELS.save(work, before, after.checked(), events.ChannelUpdated)
+
+
+async def require_agents(work: UnitOfWork, channel: Channel, before: Channel | None = None) -> None:
+    """InvalidArgument unless those who have got an extension are active users."""
+    ids, old_ids = ([each.user_id for each in some.extensions] if some else [] for some in (channel, before))
+    await require_users(work, ids, old_ids=old_ids, field="channel.extensions[{}].user_id")
 
 
 def archive_channel(work: UnitOfWork, before: Channel) -> Channel:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from crm_kit.errors import wrong_state
+from crm_kit.errors import invalid_field, wrong_state
 
 from crm_service_desk.classification import CaseKind
 from crm_service_desk.classification import Channel as CaseChannel
@@ -30,6 +30,7 @@ class ChannelKind(StrEnum):
     CHAT = "CHAT"
     LETTER = "LETTER"
     OTHER = "OTHER"
+    TELEPHONE = "TELEPHONE"
 
 
 class CaseOpening(StrEnum):
@@ -47,6 +48,14 @@ CASE_CHANNELS: Mapping[ChannelKind, CaseChannel] = {
     ChannelKind.WECOM: CaseChannel.WECHAT,
     ChannelKind.CHAT: CaseChannel.CHAT,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Whose telephone an extension is."""
+
+    extension: str
+    user_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,8 @@ class Channel:
     case_kind: CaseKind = CaseKind.SERVICE_REQUEST
     hourly_limit: int = 20
     secret_time: datetime | None = None
+    extensions: tuple[Extension, ...] = ()
+    recording_hosts: tuple[str, ...] = ()
 
     @property
     def secret(self) -> str | None:
@@ -79,10 +90,33 @@ class Channel:
         """How a case has reached us that a message opened."""
         return CASE_CHANNELS.get(self.kind, CaseChannel.OTHER)
 
+    @property
+    def users_by_extension(self) -> Mapping[str, UUID]:
+        """Whose telephones are, by their extensions."""
+        return {each.extension: each.user_id for each in self.extensions}
+
+    def extension_of(self, user_id: UUID) -> str | None:
+        """The extension of a user."""
+        return next((each.extension for each in self.extensions if each.user_id == user_id), None)
+
     def update(self, values: Mapping[str, Any]) -> "Channel":
         """With new values of some fields."""
         self._require(ChannelState.ACTIVE, "changed")
         return replace(self, **values)
+
+    def checked(self) -> "Channel":
+        """The channel itself; InvalidArgument where extensions are there twice, or are no telephone's."""
+        for name in ("extensions", "recording_hosts"):
+            if getattr(self, name) and self.kind is not ChannelKind.TELEPHONE:
+                raise invalid_field(f"channel.{name}", "channel_telephones", "only channels of telephones have them")
+        for name in ("extension", "user_id"):
+            seen: set[object] = set()
+            for index, each in enumerate(self.extensions):
+                value = getattr(each, name)
+                if value in seen:
+                    raise invalid_field(f"channel.extensions[{index}].{name}", "unique", f"{value} is there twice")
+                seen.add(value)
+        return self
 
     def archive(self) -> "Channel":
         """Put it away: it takes no more messages."""
@@ -100,8 +134,13 @@ class Channel:
         return replace(self, secret_time=now)
 
     def require_taking(self) -> None:
-        """FailedPrecondition unless it takes messages."""
+        """FailedPrecondition unless it takes messages or calls."""
         self._require(ChannelState.ACTIVE, "given messages")
+
+    def require_telephones(self) -> None:
+        """InvalidArgument unless calls go by it."""
+        if self.kind is not ChannelKind.TELEPHONE:
+            raise invalid_field("channel_id", "call_channel", "is no channel of telephones")
 
     def _require(self, state: ChannelState, done: str) -> None:
         if self.state is not state:

@@ -18,7 +18,7 @@ class ChannelServicer:
 
     async def CreateChannel(self, request: pb.CreateChannelRequest, work: UnitOfWork) -> pb.Channel:
         values = CHANNELS.values_of(request.channel)
-        return CHANNELS.message(work, commands.create_channel(work, values))
+        return CHANNELS.message(work, await commands.create_channel(work, values))
 
     async def GetChannel(self, request: pb.GetChannelRequest, reader: Reader) -> pb.Channel:
         return await CHANNELS.read(reader, request.id)
@@ -28,7 +28,7 @@ class ChannelServicer:
 
     async def UpdateChannel(self, request: pb.UpdateChannelRequest, work: UnitOfWork) -> pb.Channel:
         before, values = await CHANNELS.to_update(work, request)
-        return CHANNELS.message(work, commands.update_channel(work, before, values))
+        return CHANNELS.message(work, await commands.update_channel(work, before, values))
 
     async def ArchiveChannel(self, request: pb.ArchiveChannelRequest, work: UnitOfWork) -> pb.Channel:
         return CHANNELS.message(work, commands.archive_channel(work, await CHANNELS.target(work, request)))

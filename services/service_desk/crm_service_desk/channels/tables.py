@@ -1,8 +1,8 @@
 """Table of channels."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
-from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, Text, Uuid
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_service_desk.metadata import metadata
 
@@ -19,6 +19,9 @@ channels = tenant_table(
     Column("case_kind", Text, nullable=False),
     Column("hourly_limit", Integer, nullable=False),
     Column("secret_time", DateTime(timezone=True)),
+    # Whose telephone each extension is.
+    Column("extensions", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("recording_hosts", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     *versioned_columns(),
 )
 

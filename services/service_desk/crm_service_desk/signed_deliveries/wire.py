@@ -4,34 +4,117 @@ import dataclasses
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from uuid import UUID
 
 import orjson
+from crm.service_desk.v1 import calls_pb2 as calls_pb
 from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.composition import compose_texts
 from crm_kit.errors import InvalidArgument, invalid_field
 from crm_kit.resource.validation import check_message
+from crm_kit.resource.values import enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
+from crm_service_desk.outbound_messages.model import MAX_DETAIL, Report, State
+
+# Where a request has what happened to a call.
+EVENT = "event"
 MESSAGE, MAIL = "message.received", "mail.received"
+# What happens to calls, and the type that says so in the contract.
+CALLS = {
+    "call.ringing": calls_pb.CallEvent.TYPE_RINGING,
+    "call.ivr": calls_pb.CallEvent.TYPE_IVR,
+    "call.answered": calls_pb.CallEvent.TYPE_ANSWERED,
+    "call.ended": calls_pb.CallEvent.TYPE_ENDED,
+    "call.recording": calls_pb.CallEvent.TYPE_RECORDING,
+}
+# What became of a message that the adapter has taken, by how the report is called.
+REPORTS = {"message.sent": State.SENT, "message.delivered": State.DELIVERED, "message.failed": State.FAILED}
+TAKE = "messages.take"
+MAX_TAKEN, TAKEN = 20, 10
 # No list of a message has more entries; what has is not worth the time to look at each.
 MAX_ENTRIES = 100
+MAX_ATTEMPT = 1_000_000
 Kind = TypeVar("Kind", bound=Message)
-Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest
+Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest | calls_pb.ReceiveCallEventRequest
 
 
-def read_delivery(channel_id: str, payload: bytes) -> Request:
+@dataclasses.dataclass(frozen=True, slots=True)
+class MessageReport:
+    """What an adapter reports on a message that it has taken."""
+
+    message_id: UUID
+    report: Report
+
+
+def read_delivery(channel_id: str, payload: bytes) -> Request | MessageReport:
     """The request that a delivery means, which keeps the contract's rules; InvalidArgument where it means none."""
-    content = as_object(payload)
-    type, data = content.get("type"), content.get("data")
-    if not isinstance(data, dict):
-        raise invalid_field("data", "delivery_object", "must be an object")
+    type, data = type_and_data(payload)
     if type == MESSAGE:
         return message_request(channel_id, data)
     if type == MAIL:
         return mail_request(channel_id, data)
-    known = f"{MESSAGE}, {MAIL}"
-    raise invalid_field("type", "delivery_type", f"must be one of {known}", metadata={"types": known})
+    if type in CALLS:
+        return call_request(channel_id, CALLS[type], data)
+    if type in REPORTS:
+        return message_report(REPORTS[type], data)
+    raise unknown_type(MESSAGE, MAIL, *CALLS, *REPORTS)
+
+
+def read_take(payload: bytes) -> int:
+    """How many messages an adapter wants to take; InvalidArgument where it wants something else."""
+    type, data = type_and_data(payload)
+    if type != TAKE:
+        raise unknown_type(TAKE)
+    check_names(data, {"limit"})
+    return whole_number(data, "limit", least=1, most=MAX_TAKEN) if "limit" in data else TAKEN
+
+
+def type_and_data(payload: bytes) -> tuple[str, dict[str, Any]]:
+    """What a delivery is, and what it has; InvalidArgument for what is none."""
+    content = as_object(payload)
+    type, data = content.get("type"), content.get("data")
+    if not isinstance(data, dict):
+        raise invalid_field("data", "delivery_object", "must be an object")
+    return type if isinstance(type, str) else "", data
+
+
+def unknown_type(*known: str) -> InvalidArgument:
+    types = ", ".join(known)
+    return invalid_field("type", "delivery_type", f"must be one of {types}", metadata={"types": types})
+
+
+def message_report(state: State, data: dict[str, Any]) -> MessageReport:
+    """What became of a message, and of which attempt that is said."""
+    check_names(data, {"outbound_message_id", "attempt", *(["detail"] if state is State.FAILED else [])})
+    attempt = whole_number(data, "attempt", least=1, most=MAX_ATTEMPT)
+    detail = data.get("detail")
+    if detail is not None and not (isinstance(detail, str) and len(detail) <= MAX_DETAIL and detail.isprintable()):
+        what = f"must be a text in one line of at most {MAX_DETAIL} characters"
+        raise invalid_field("data.detail", "delivery_detail", what, metadata={"most": str(MAX_DETAIL)})
+    id = data.get("outbound_message_id")
+    try:
+        message_id = UUID(id if isinstance(id, str) else "")
+    except ValueError:
+        raise invalid_field("data.outbound_message_id", "string.uuid", "must be a UUID") from None
+    return MessageReport(message_id, Report(state, detail or None, attempt))
+
+
+def check_names(data: dict[str, Any], known: set[str]) -> None:
+    """InvalidArgument for a name that the data cannot have."""
+    if unknown := data.keys() - known:
+        raise invalid_field(f"data.{min(unknown)}", "unknown_field", "there is no such field")
+
+
+def whole_number(data: dict[str, Any], name: str, *, least: int, most: int) -> int:
+    """A number of the data; InvalidArgument for anything else."""
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        detail = f"must be a whole number from {least} to {most}"
+        metadata = {"least": str(least), "most": str(most)}
+        raise invalid_field(f"data.{name}", "delivery_number", detail, metadata=metadata)
+    return value
 
 
 def as_object(payload: bytes) -> Mapping[str, Any]:
@@ -57,8 +140,7 @@ def message_request(channel_id: str, data: dict[str, Any]) -> pb.CreateInboundMe
 def mail_request(channel_id: str, data: dict[str, Any]) -> pb.ReceiveMailRequest:
     """A mail as `ReceiveMail` takes it."""
     text = data.get("mail")
-    if data.keys() - {"mail"}:
-        raise invalid_field(f"data.{min(data.keys() - {'mail'})}", "unknown_field", "there is no such field")
+    check_names(data, {"mail"})
     try:
         # Line breaks within are none of the mail's.
         mail = b64decode("".join(text.split()), validate=True) if isinstance(text, str) else b""
@@ -67,6 +149,17 @@ def mail_request(channel_id: str, data: dict[str, Any]) -> pb.ReceiveMailRequest
     if not mail:
         raise invalid_field("data.mail", "delivery_mail", "must be a mail in base64")
     return checked(pb.ReceiveMailRequest(channel_id=channel_id, mail=mail), "")
+
+
+def call_request(
+    channel_id: str, type: "calls_pb.CallEvent.Type.ValueType", data: dict[str, Any]
+) -> calls_pb.ReceiveCallEventRequest:
+    """What happened to a call, as `ReceiveCallEvent` takes it."""
+    if "type" in data:
+        raise invalid_field("data.type", "unknown_field", "stands beside the data")
+    event = put_into(calls_pb.CallEvent(), data)
+    event.type = type
+    return checked(calls_pb.ReceiveCallEventRequest(channel_id=channel_id, event=event), EVENT)
 
 
 def put_into(message: Kind, data: dict[str, Any]) -> Kind:
@@ -78,11 +171,19 @@ def put_into(message: Kind, data: dict[str, Any]) -> Kind:
         if isinstance(value, list) and len(value) > MAX_ENTRIES:
             raise invalid_field(f"data.{name}", "delivery_entries", f"has more than {MAX_ENTRIES} entries")
         try:
-            ParseDict({name: value}, message)
+            ParseDict({name: as_named(message.DESCRIPTOR.fields_by_name[name], value)}, message)
         except (ParseError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise invalid_field(f"data.{name}", "delivery_value", "is no value that this field can have") from error
     compose_texts(message)
     return message
+
+
+def as_named(field: Any, value: Any) -> Any:
+    """The value of an enum as the contract names it: adapters leave its prefix out, as all do who speak REST."""
+    if field.enum_type is None or not isinstance(value, str):
+        return value
+    prefix = enum_prefix(field.enum_type.name)
+    return value if value.startswith(prefix) else prefix + value
 
 
 def checked(request: Kind, place: str) -> Kind:

@@ -14,7 +14,7 @@ ANALYST = "ANALYST"
 
 CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
 SALES_RECORDS = ("leads", "opportunities", "orders")
-SERVICE_DESK_RECORDS = ("cases", "inbound_messages")
+SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "outbound_messages", "calls")
 SCORING_RECORDS = ("credit",)
 SHARED = ("users", "teams", "calendars", "service_levels", "channels", "pools", "pipelines", "quality_rules")
 
@@ -36,6 +36,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **writes("TEAM", "approval_delegations", "saved_views"),
         **writes("OWN", "dashboards"),
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
+        "calls.dial": "TEAM",
+        "calls.listen": "TEAM",
         "accounts.restrict": "TEAM",
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
@@ -49,10 +51,12 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
             "OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations", "saved_views", "dashboards"
         ),
         **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
+        "calls.dial": "OWN",
     },
     SERVICE_AGENT: {
         **reads("ALL", *SHARED, "accounts", "orders", "scores"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
+        "calls.dial": "ALL",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
     ANALYST: {

@@ -6,15 +6,17 @@ from uuid import UUID
 
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field, wrong_state
+from crm_kit.events.consumers import Event
 from crm_kit.ids import new_id
 
 from crm_customer.records.accounts.model import IN_BUSINESS
 from crm_customer.records.accounts.projections import project_last_contact
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.contacts.resource import CONTACTS
-from crm_customer.records.interactions.model import Interaction
+from crm_customer.records.interactions.model import CallOutcome, Interaction
 from crm_customer.records.interactions.queries import users_by_ids
 from crm_customer.records.interactions.resource import INTERACTIONS
+from crm_customer.records.interactions.wire import ended_with_account, interaction_of
 from crm_customer.records.timeline.commands import put_entry
 from crm_customer.records.timeline.model import Detail, Entry, Kind
 
@@ -44,6 +46,23 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
     return interaction
 
 
+async def keep_call(work: UnitOfWork, _event: Event, payload: Any) -> None:
+    """Record a call that has ended and whose account is known, once, whatever is told of it afterwards.
+
+    Also with an account that is archived by now: it took place.
+    """
+    call = payload.call
+    if not ended_with_account(call) or await ACCOUNTS.find(work, UUID(call.account_id)) is None:
+        return
+    if await INTERACTIONS.find(work, UUID(call.id)):
+        return
+    interaction = interaction_of(call, payload.channel_name, now=work.now, service_id=work.actor.user_id)
+    INTERACTIONS.create(work, interaction)
+    if interaction.call_outcome is CallOutcome.ANSWERED:
+        project_last_contact(work, interaction.account_id, interaction.interaction_time)
+    put_entry(work, entry_of(interaction))
+
+
 async def check_account(work: UnitOfWork, id: UUID) -> None:
     """The account must be there for the caller, and in business."""
     account = (await ACCOUNTS.get_referred(work, [id])).get(id)
@@ -67,6 +86,7 @@ def entry_of(interaction: Interaction) -> Entry:
     details: dict[str, str | None] = {
         "channel": interaction.channel,
         "direction": interaction.direction,
+        "call_outcome": interaction.call_outcome,
         "outcome": interaction.outcome,
         "next_step": interaction.next_step,
         "next_step_due_date": due.isoformat() if due else None,

@@ -32,6 +32,12 @@ class Direction(enum.StrEnum):
     OUTBOUND = "OUTBOUND"
 
 
+class CallOutcome(enum.StrEnum):
+    ANSWERED = "ANSWERED"
+    MISSED = "MISSED"
+    NOT_REACHED = "NOT_REACHED"
+
+
 @dataclass(frozen=True, slots=True)
 class Interaction:
     """Fields as in the contract; text that is not known is None."""
@@ -52,6 +58,8 @@ class Interaction:
     outcome: str | None = None
     next_step: str | None = None
     next_step_due_date: date | None = None
+    call_id: UUID | None = None
+    call_outcome: CallOutcome | None = None
 
     def check(self, *, now: datetime) -> None:
         """Rules beyond single fields; InvalidArgument names the fields that break one."""

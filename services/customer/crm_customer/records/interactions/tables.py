@@ -22,6 +22,8 @@ interactions = tenant_table(
     Column("next_step", Text),
     Column("next_step_due_date", Date),
     Column("recorder_id", Uuid, nullable=False),
+    Column("call_id", Uuid),
+    Column("call_outcome", Text),
     *versioned_columns(),
     reference("account_id", "accounts", name="interactions_account_fkey", field="interaction.account_id"),
 )

@@ -1,0 +1,88 @@
+"""What telephone systems bring of calls, signed as Standard Webhooks has it."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from crm.service_desk.v1 import channels_pb2
+from crm.service_desk.v1.calls_pb2 import Call
+
+from tests.service.service_desk.desk import Desk
+from tests.service.service_desk.telephony import CHENS, OURS, Telephony, stands, telephony_of
+from tests.service.service_desk.test_signed_deliveries import deliver
+from tests.service.web import gateway
+
+
+@pytest.fixture
+async def phones(desk: Desk) -> Telephony:
+    return await telephony_of(desk)
+
+
+@pytest.fixture
+async def web(phones: Telephony) -> AsyncIterator[httpx.AsyncClient]:
+    async with gateway(phones.running) as client:
+        yield client
+
+
+async def secret_of(phones: Telephony, channel_id: str) -> str:
+    request = channels_pb2.RotateChannelSecretRequest(id=channel_id)
+    return (await phones.intake.channels.RotateChannelSecret(request, metadata=phones.desk.user.metadata)).secret
+
+
+def data_of(phones: Telephony, second: float, **fields: Any) -> Mapping[str, Any]:
+    """What an adapter knows of a call of Chen's."""
+    time = phones.event("RINGING", "1", second).happen_time.ToJsonString()
+    known = {"source_id": "1764320000.42", "happen_time": time, "direction": "INBOUND"}
+    return known | {"from_number": "138 0013 8000", "to_number": "0755-86661234"} | fields
+
+
+async def test_signed_events_of_a_call_are_one_call(phones: Telephony, web: httpx.AsyncClient) -> None:
+    secret = await secret_of(phones, phones.channel.id)
+    recording = "https://recordings.example/1.mp3"
+    parts = {
+        "call.ivr": data_of(phones, 0, menu_choice="报修"),
+        "call.ringing": data_of(phones, 2, extension="801", queue="售后"),
+        "call.answered": data_of(phones, 7, extension="801"),
+        "call.ended": data_of(phones, 67, cause="COMPLETED"),
+        "call.recording": data_of(phones, 70, recording_url=recording),
+    }
+    answers = [
+        await deliver(web, phones.channel.id, secret, data, type=type)
+        for type, data in [*parts.items(), *reversed(parts.items())]
+    ]
+    assert [each.status_code for each in answers] == [200] * 10, answers[0].text
+    (id,) = {each.json()["call_id"] for each in answers}
+    call = await phones.get(Call(id=id))
+    assert (stands(call)[0], call.talk_seconds, call.recording_url) == ("ENDED", 60, recording)
+    assert (call.from_number, call.to_number, call.user_id) == (CHENS, OURS, str(phones.wang.id))
+
+
+async def test_what_means_nothing_of_a_call_is_refused_by_field_as_it_was_sent(
+    phones: Telephony, web: httpx.AsyncClient
+) -> None:
+    secret = await secret_of(phones, phones.channel.id)
+    wrong: dict[str, tuple[Mapping[str, Any], str]] = {
+        "data.source_id": (data_of(phones, 0, source_id=""), "call.ringing"),
+        "data.happen_time": (data_of(phones, -3_000_000), "call.ringing"),
+        "data.direction": (data_of(phones, 0, direction="SIDEWAYS"), "call.ringing"),
+        "data.menu_choice": (data_of(phones, 0), "call.ivr"),
+        "data.cause": (data_of(phones, 0, cause="EXPIRED"), "call.ended"),
+        "data.recording_url": (data_of(phones, 0, recording_url="https://elsewhere.example/1"), "call.recording"),
+        "data.type": (data_of(phones, 0, type="TYPE_ENDED"), "call.ringing"),
+        "data.colour": (data_of(phones, 0, colour="red"), "call.ringing"),
+        "type": (data_of(phones, 0), "call.transferred"),
+    }
+    for field, (data, type) in wrong.items():
+        answer = await deliver(web, phones.channel.id, secret, data, type=type)
+        assert answer.status_code in (400, 422), (field, answer.text)
+        assert [each["field"] for each in answer.json()["errors"]] == [field], answer.text
+    assert await phones.listed() == []
+
+
+async def test_calls_come_by_telephones_alone(phones: Telephony, web: httpx.AsyncClient) -> None:
+    mailbox = await phones.intake.channel()
+    secret = await secret_of(phones, mailbox.id)
+    answer = await deliver(web, mailbox.id, secret, data_of(phones, 0), type="call.ringing")
+    assert answer.status_code in (400, 422)
+    assert "telephones" in answer.json()["detail"]
