@@ -140,7 +140,12 @@ WITH_FILES: Mapping[str, str] = {
 # What each collection has of its own.
 OF_EACH = (CUSTOM_FIELDS, APPROVALS, POLICIES, AUTOMATION_RULES, AUTOMATION_RUNS, REPORTS, JOBS, PROPOSALS, TASKS)
 # Parts of a record that have ids of their own.
-OF_PARTS: Mapping[Path, str] = {("stages", "id"): "stages", ("subscriptions", "id"): "report subscriptions"}
+OF_PARTS: Mapping[Path, str] = {
+    ("stages", "id"): "stages",
+    ("subscriptions", "id"): "report subscriptions",
+    ("outbound_message", "attachment_ids"): "files of answered cases",
+    ("outbound_message", "case_id"): "answered cases",
+}
 # What is of the collection in the route, by the parts of that.
 OF_COLLECTIONS: Mapping[Path, str] = {
     ("comment", "parent_id"): f"{{2}}/{COMMENTS}",

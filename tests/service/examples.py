@@ -16,6 +16,7 @@ from crm_gateway.contract import Rpc
 from crm_kit.automation.runs.model import AutomationRun, State
 from crm_kit.automation.runs.resource import RUNS
 from crm_kit.clock import system_now
+from crm_kit.database.work import retried
 from crm_kit.directory.projection import project_role, project_team, project_user
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
@@ -27,6 +28,8 @@ from crm_kit.rpc.status import reason_of
 from crm_scoring.scores.commands import put_scores
 from crm_scoring.scores.model import AccountScores
 from crm_scoring.scores.resource import SCORES
+from crm_service_desk.outbound_messages.commands import advance
+from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import MessageToString
@@ -432,6 +435,7 @@ async def inbound_message(world: World, user: User) -> str:
     everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
     request: Any = await world.request(RPCS["CreateInboundMessage"], everybody)
     request.inbound_message.source_id = new_id().hex
+    request.inbound_message.from_address = "chen@kunde.example"
     message: Any = await world.call(RPCS["CreateInboundMessage"], request, everybody.metadata)
     assign = RPCS["AssignInboundMessage"]
     # Of its own: what was done to another case meanwhile does not keep it from taking a message.
@@ -455,6 +459,55 @@ async def call_of(world: World, user: User) -> str:
     request: Any = await world.request(RPCS["ReceiveCallEvent"], everybody)
     request.event.user_id = str(user.id)
     return str(cast("Any", await world.call(RPCS["ReceiveCallEvent"], request, everybody.metadata)).id)
+
+
+async def channel(world: World, user: User) -> str:
+    """One of mail with a mailbox that sends, once it has a password, which nothing here gives it."""
+    everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
+    request: Any = await world.request(RPCS["CreateChannel"], everybody)
+    request.channel.addresses[:] = ["service@huaxin.example"]
+    made: Any = await world.call(RPCS["CreateChannel"], request, everybody.metadata)
+    mailbox = RPCS["CreateMailbox"]
+    values = {"channel_id": made.id, "host": "mail.huaxin.example", "login": "service@huaxin.example"}
+    box = GetMessageClass(mailbox.response)(smtp_host="mail.huaxin.example", **values)
+    await world.call(mailbox, GetMessageClass(mailbox.request)(mailbox=box), everybody.metadata)
+    return str(made.id)
+
+
+async def answered_case(world: World, user: User) -> str:
+    """A case of the user's in which somebody has written."""
+    id = await inbound_message(world, user)
+    message: Any = await world.call(RPCS["GetInboundMessage"], pb_id("GetInboundMessage", id), user.metadata)
+    return str(message.case_id)
+
+
+async def file_of_answered_case(world: World, user: User) -> str:
+    record_id = await world.example("answered cases", user)
+    begin, append = RPCS["CreateCaseAttachmentUpload"], RPCS["AppendCaseAttachmentUpload"]
+    values = {"record_id": record_id, "name": "minutes.txt", "size_bytes": 5}
+    upload: Any = await world.call(begin, GetMessageClass(begin.request)(**values), user.metadata)
+    part = GetMessageClass(append.request)(record_id=record_id, id=upload.id, content=b"12345")
+    await world.call(append, part, user.metadata)
+    return str(upload.id)
+
+
+def pb_id(name: str, id: str) -> Message:
+    """A request for one record."""
+    return GetMessageClass(RPCS[name].request)(id=id)
+
+
+async def failed_message(world: World, user: User) -> str:
+    """One that nobody has taken for two days."""
+    id = UUID(await created_by("CreateOutboundMessage")(world, user))
+
+    async def give_up() -> None:
+        async with world.services["service_desk"].unit_of_work(user.tenant_id) as work:
+            before = await OUTBOUND_MESSAGES.get(work, id)
+            await advance(work, before, before.given_up())
+
+    # The service puts it off meanwhile, since its mailbox has no password.
+    await retried(give_up)
+    return str(id)
 
 
 async def preference(world: World, user: User) -> str:
@@ -493,7 +546,13 @@ _EXAMPLES: Mapping[str, Example] = {
     "account-members": Example(account_member),
     "calls": Example(call_of),
     "cases": Example(created_by("CreateCase")),
+    "channels": Example(channel, owned=False),
+    "failed outbound messages": Example(failed_message, lasting=False),
     "inbound-messages": Example(inbound_message),
+    "answered cases": Example(answered_case),
+    "files of answered cases": Example(file_of_answered_case),
+    "outbound-messages": Example(created_by("CreateOutboundMessage")),
+    "waiting outbound messages": Example(created_by("CreateOutboundMessage"), lasting=False),
     **{
         f"{CUSTOM_FIELDS}/{collection}": Example(shared(f"Create{name}CustomField"), owned=False)
         for collection, name in WITH_CUSTOM_FIELDS.items()
@@ -592,4 +651,9 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     **dict.fromkeys(SENT, (("report", "subscriptions", "user_ids"),)),
 }
 # Rpcs that are good only for records in a certain state.
-KIND_NEEDED: Mapping[str, str] = {"ConvertLead": "qualified leads", "SubmitReleaseOrder": "held orders"}
+KIND_NEEDED: Mapping[str, str] = {
+    "CancelOutboundMessage": "waiting outbound messages",
+    "ConvertLead": "qualified leads",
+    "RetryOutboundMessage": "failed outbound messages",
+    "SubmitReleaseOrder": "held orders",
+}

@@ -49,6 +49,7 @@ PUT_AWAY = (pb.Account.STATUS_ARCHIVED, pb.Account.STATUS_MERGED)
 # its timeline shows: who they were, and what was said to them.
 FOLLOWING = frozenset(
     {
+        "calls",
         "cases",
         "contacts",
         "credit",
@@ -57,6 +58,7 @@ FOLLOWING = frozenset(
         "leads",
         "opportunities",
         "orders",
+        "outbound_messages",
         "payments",
         "scores",
     }

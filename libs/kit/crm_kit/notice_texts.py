@@ -37,6 +37,7 @@ class NoticeKind(enum.StrEnum):
     TASK_OVERDUE = "TASK_OVERDUE"
     TASK_ENDED = "TASK_ENDED"
     CALL_MISSED = "CALL_MISSED"
+    REPLY_UNDELIVERED = "REPLY_UNDELIVERED"
 
 
 # By kind, or by kind and outcome.
@@ -87,6 +88,9 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "TASK_ENDED": "Your task has ended",
         "TASK_ENDED.DONE": "Your task is done",
         "TASK_ENDED.CANCELLED": "Your task is cancelled",
+        "REPLY_UNDELIVERED": "What you wrote to a customer did not reach everybody",
+        "REPLY_UNDELIVERED.FAILED": "What you wrote to a customer could not be sent",
+        "REPLY_UNDELIVERED.BOUNCED": "What you wrote to a customer came back",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
@@ -136,6 +140,9 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "TASK_ENDED": "您创建的待办已结束",
         "TASK_ENDED.DONE": "您创建的待办已完成",
         "TASK_ENDED.CANCELLED": "您创建的待办已取消",
+        "REPLY_UNDELIVERED": "您给客户的回复未能送达所有人",
+        "REPLY_UNDELIVERED.FAILED": "您给客户的回复发送失败",
+        "REPLY_UNDELIVERED.BOUNCED": "您给客户的回复被退回",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },

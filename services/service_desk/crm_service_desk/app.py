@@ -26,12 +26,18 @@ from crm_service_desk.channels.secrets import ChannelSecrets
 from crm_service_desk.channels.servicer import ChannelServicer
 from crm_service_desk.consumers import follow_events
 from crm_service_desk.contacts.tables import contacts
+from crm_service_desk.inbound_messages.intake import Intake
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.inbound_messages.servicer import InboundMessageServicer
 from crm_service_desk.mailboxes.fetching import Fetching
 from crm_service_desk.mailboxes.passwords import Passwords
 from crm_service_desk.mailboxes.resource import MAILBOXES
 from crm_service_desk.mailboxes.servicer import MailboxServicer
+from crm_service_desk.mailboxes.trying import Trying
+from crm_service_desk.outbound_messages.commands import follow_report
+from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
+from crm_service_desk.outbound_messages.sending import Sending
+from crm_service_desk.outbound_messages.servicer import OutboundMessageServicer
 from crm_service_desk.ready_reports import READY_REPORTS
 from crm_service_desk.service_levels.resource import SERVICE_LEVELS
 from crm_service_desk.service_levels.servicer import ServiceLevelServicer
@@ -55,24 +61,22 @@ def build(settings: ServiceDeskSettings) -> Service:
     adapters = Adapters(service.database, service.clock, service.directory, secrets)
     passwords = Passwords(settings.channel_key_secret)
     loopback = settings.is_development
-    fetching = Fetching(
-        Tenants(service.database, service.clock),
-        service.directory,
-        passwords,
-        settings.outbound_reach,
-        loopback=loopback,
-        window=window,
-    )
-    expiring = Expiring(Tenants(service.database, service.clock))
+    tenants, reach = Tenants(service.database, service.clock), settings.outbound_reach
+    intake = Intake(follow_report, window=window)
+    fetching = Fetching(tenants, service.directory, passwords, intake, reach, loopback=loopback)
+    trying = Trying(service.database, reach, loopback=loopback)
+    sending = Sending(tenants, passwords, service.contents, reach, loopback=loopback)
+    expiring = Expiring(tenants)
     service.servicers = [
         CalendarServicer(tokens),
         CallServicer(tokens, known, known_contacts),
         ServiceLevelServicer(tokens),
         CaseServicer(tokens, known, known_contacts, reopen_window=window),
         ChannelServicer(tokens, secrets),
-        InboundMessageServicer(tokens, known, known_contacts, reopen_window=window),
-        MailboxServicer(tokens, passwords, fetching.job.wake, loopback=loopback),
-        SignedDeliveryServicer(service.database, adapters, reopen_window=window),
+        InboundMessageServicer(tokens, known, known_contacts, intake, reopen_window=window),
+        OutboundMessageServicer(tokens, sending.job.wake),
+        MailboxServicer(tokens, passwords, trying, fetching.job.wake, loopback=loopback),
+        SignedDeliveryServicer(service.database, adapters, intake),
     ]
     service.resources = [
         CALENDARS,
@@ -81,13 +85,14 @@ def build(settings: ServiceDeskSettings) -> Service:
         CASES.trying(ReopenCase=lambda case, attempt: case.require_reopenable(now=attempt.now, window=window)),
         CHANNELS,
         INBOUND_MESSAGES,
+        OUTBOUND_MESSAGES,
         MAILBOXES,
     ]
     service.ready_reports = READY_REPORTS
     service.names = {"accounts": accounts, "contacts": contacts}
     service.references = {"accounts": account_reference(known)}
     follow_events(service.consumers, service.directory, wake=timers.job.wake)
-    service.jobs += [timers.job.run, fetching.run, expiring.job.run]
+    service.jobs += [timers.job.run, fetching.run, sending.run, expiring.job.run]
     service.closers.append(customer.close)
     return service
 

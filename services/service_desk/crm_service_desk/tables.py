@@ -10,6 +10,7 @@ from crm_service_desk.contacts import tables as contacts
 from crm_service_desk.inbound_messages import tables as inbound_messages
 from crm_service_desk.mailboxes import tables as mailboxes
 from crm_service_desk.metadata import metadata
+from crm_service_desk.outbound_messages import tables as outbound_messages
 from crm_service_desk.service_levels import tables as service_levels
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "inbound_messages",
     "mailboxes",
     "metadata",
+    "outbound_messages",
     "service_levels",
 ]

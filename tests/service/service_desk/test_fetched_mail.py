@@ -16,12 +16,14 @@ from crm_kit.background import Tenants
 from crm_kit.events.leases import Lease
 from crm_kit.identity.access import Scope
 from crm_kit.outbound_http.addresses import reach_of
+from crm_service_desk.inbound_messages import intake as intake_module
 from crm_service_desk.mail.parsing import parse_mail
 from crm_service_desk.mailboxes import fetching
 from crm_service_desk.mailboxes.fetching import Fetching
 from crm_service_desk.mailboxes.imap import Session
 from crm_service_desk.mailboxes.passwords import Passwords
 from crm_service_desk.mailboxes.queries import Due, Position, get_position
+from crm_service_desk.outbound_messages.commands import follow_report
 
 from tests.service.eventually import eventually
 from tests.service.notices import raised
@@ -103,9 +105,9 @@ def fetching_of(intake: Intake, secret: str = "") -> Fetching:
         Tenants(service.database, service.clock),
         service.directory,
         Passwords(secret or settings.channel_key_secret),
+        intake_module.Intake(follow_report, window=timedelta(days=14)),
         reach_of((), loopback=True),
         loopback=True,
-        window=timedelta(days=14),
     )
 
 

@@ -218,7 +218,7 @@ async def test_what_means_no_message_is_refused_by_field(intake: Intake, web: ht
         "data.channel_id": (STRANGER | {"channel_id": str(new_id())}, "message.received"),
         "data.mail": ({"mail": "not base64"}, "mail.received"),
         "data.subject": ({"mail": "YQ==", "subject": "x"}, "mail.received"),
-        "type": (STRANGER, "message.sent"),
+        "type": (STRANGER, "message.lost"),
         "data": ([], "message.received"),
     }
     for field, (data, type) in wrong.items():

@@ -16,9 +16,11 @@ PERMISSIONS = {
     if "." in method.options.Extensions[options_pb2.permission]
 }
 # Permissions that a command asks for beside that of its rpc; the rpc's comment names them.
-PERMISSIONS |= {"calls.listen", "opportunities.override", "reports.share"}
+PERMISSIONS |= {"calls.listen", "opportunities.override", "outbound_messages.any_address", "reports.share"}
 # Programs that hand messages over have a role of their own, which a tenant makes when it has such a channel.
 OF_PROGRAMS = {"calls.receive", "inbound_messages.receive"}
+# Whom agents may write to besides customers, a tenant says.
+OF_THE_TENANT = {"outbound_messages.any_address"}
 # What only an administrator may do in a new tenant.
 ADMINISTRATION = {
     *(
@@ -50,7 +52,7 @@ def test_every_permission_beside_administration_is_in_some_role() -> None:
     granted = {permission for grants in BUILT_IN.values() for permission in grants}
     left = {each for each in PERMISSIONS - granted if each.endswith(".read")} - READ_BY_ADMINISTRATORS
     left |= {permission for permission in PERMISSIONS - granted if permission.partition(".")[0] not in ADMINISTRATION}
-    assert left == OF_PROGRAMS
+    assert left == OF_PROGRAMS | OF_THE_TENANT
 
 
 def test_who_writes_also_reads_as_far() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from crm_kit.outbound_http.addresses import LOOPBACK, Address, Reach
-from crm_service_desk.mailboxes import imap
-from crm_service_desk.mailboxes.imap import FetchError, Server, Session, opened
+from crm_service_desk.mailboxes import imap, lines
+from crm_service_desk.mailboxes.imap import Server, Session, opened
+from crm_service_desk.mailboxes.lines import MailServerError
 from crm_service_desk.mailboxes.model import Failure
 
 from tests.service.service_desk.mail_server import (
@@ -45,7 +46,7 @@ def session_with(served: ScriptedServer) -> contextlib.AbstractAsyncContextManag
 
 
 async def refused(server: Server, reach: Reach, resolve: Any, password: str = PASSWORD) -> Failure:
-    with pytest.raises(FetchError) as caught:
+    with pytest.raises(MailServerError) as caught:
         async with opened(server, password, reach, resolve):
             pass
     return caught.value.failure
@@ -90,7 +91,7 @@ async def test_a_server_that_sends_without_end_is_cut_off(monkeypatch: pytest.Mo
         monkeypatch.setattr(imap, "MAX_CALL_BYTES", 20_000)
         async with opened(replace(SERVER, port=served.port), PASSWORD, HERE, leading_to(HOST)) as session:
             (uid,) = await session.find(1, session.folder.uid_next, unseen=True)
-            with pytest.raises(FetchError) as caught:
+            with pytest.raises(MailServerError) as caught:
                 await session.read(uid)
     assert caught.value.failure is Failure.BROKEN_OFF
 
@@ -100,14 +101,14 @@ async def test_a_server_that_sends_a_little_for_ever_keeps_no_thread(
     dripping: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ThreadPoolExecutor(max_workers=1) as only_one:
-        monkeypatch.setattr(imap, "_THREADS", only_one)
+        monkeypatch.setattr(lines, "_THREADS", only_one)
         async with scripted_server({dripping: DRIPPING}) as odd, scripted_server({}) as plain:
             with monkeypatch.context() as hurried:
-                hurried.setattr(imap, "CALL_SECONDS", 0.2)
+                hurried.setattr(lines, "CALL_SECONDS", 0.2)
                 try:
                     async with session_with(odd) as session:
                         await session.find(1, 2, unseen=False)
-                except FetchError as error:
+                except MailServerError as error:
                     assert error.failure is Failure.TIMED_OUT
                 else:
                     assert dripping == "LOGOUT"
@@ -117,8 +118,8 @@ async def test_a_server_that_sends_a_little_for_ever_keeps_no_thread(
 
 async def test_who_waits_in_vain_for_a_thread_connects_to_nobody_later(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(max_workers=1) as only_one:
-        monkeypatch.setattr(imap, "_THREADS", only_one)
-        monkeypatch.setattr(imap, "CALL_SECONDS", 0.05)
+        monkeypatch.setattr(lines, "_THREADS", only_one)
+        monkeypatch.setattr(lines, "CALL_SECONDS", 0.05)
         taken = threading.Event()
         only_one.submit(taken.wait)
         async with scripted_server({}) as served:
@@ -140,7 +141,7 @@ async def test_a_folder_that_may_only_be_read_is_read() -> None:
 async def test_what_a_server_says_to_be_larger_than_was_asked_for_is_not_read_into_memory() -> None:
     answers = {"UID FETCH 1": fetched_as(1, b"x" * 2_000_000, size=200_000_000)}
     async with scripted_server(answers) as served, session_with(served) as session:
-        with pytest.raises(FetchError) as caught:
+        with pytest.raises(MailServerError) as caught:
             await session.read(1)
     assert caught.value.failure is Failure.BROKEN_OFF
 

@@ -15,6 +15,7 @@ SENDERS = (Sender(), Sender(CHEN, HUAXIN), Sender(account_id=HUAXIN), Sender(WAN
 OPEN_CASE = Meant(UUID(int=11), CHEN, HUAXIN, takes_messages=True, takes_notes=True)
 ENDED_CASE = replace(OPEN_CASE, id=UUID(int=12), takes_messages=False)
 FULL_CASE = replace(ENDED_CASE, id=UUID(int=13), takes_notes=False)
+REPORTED = UUID(int=14)
 CASES = (None, OPEN_CASE, ENDED_CASE, FULL_CASE)
 ALL = [
     Circumstances(
@@ -26,9 +27,10 @@ ALL = [
         opening=opening,
         answered=answered,
         named=named,
+        reported=reported,
     )
-    for sender, automatic, ours, earlier, opening, answered, named in product(
-        SENDERS, (False, True), (False, True), (0, 19, 20), CaseOpening, CASES, CASES
+    for sender, automatic, ours, earlier, opening, answered, named, reported in product(
+        SENDERS, (False, True), (False, True), (0, 19, 20), CaseOpening, CASES, CASES, (None, REPORTED)
     )
 ]
 
@@ -43,6 +45,7 @@ def expected(known: Circumstances) -> tuple[State, Deed, UUID | None]:
     ]
     table = [
         (known.is_our_own, (State.IGNORED, Deed.NOTHING, None)),
+        (known.reported is not None, (State.MATCHED, Deed.NOTHING, known.reported)),
         (known.earlier == 20, (State.UNMATCHED, Deed.NOTHING, None)),
         (bool(takes) and known.automatic, (State.MATCHED, Deed.NOTE, takes[0].id if takes else None)),
         (bool(takes), (State.MATCHED, Deed.RECORD, takes[0].id if takes else None)),
@@ -71,16 +74,18 @@ def test_nothing_that_may_be_part_of_a_loop_opens_a_case_or_moves_a_clock() -> N
             assert judge(known).deed in {Deed.NOTHING, Deed.NOTE}, known
 
 
-def test_a_message_is_matched_if_and_only_if_a_case_is_told_or_opened() -> None:
+def test_a_message_is_matched_if_and_only_if_a_case_is_told_or_opened_or_it_reports_on_a_message_of_one() -> None:
     for known in ALL:
         verdict = judge(known)
-        assert (verdict.state is State.MATCHED) == (verdict.deed is not Deed.NOTHING), known
-        assert (verdict.case_id is not None) == (verdict.deed in {Deed.RECORD, Deed.NOTE}), known
+        is_report = verdict.reason is Reason.DELIVERY_REPORT
+        assert (verdict.state is State.MATCHED) == (verdict.deed is not Deed.NOTHING or is_report), known
+        assert (verdict.case_id is not None) == (verdict.deed in {Deed.RECORD, Deed.NOTE} or is_report), known
 
 
 def test_a_stranger_who_guesses_a_number_reaches_no_case() -> None:
     for known in ALL:
-        if known.answered is None and known.named is not None and not known.named.is_of(known.sender):
+        is_guessed = known.named is not None and not known.named.is_of(known.sender)
+        if known.answered is None and known.reported is None and is_guessed:
             assert judge(known).case_id is None, known
 
 

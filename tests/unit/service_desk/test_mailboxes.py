@@ -75,7 +75,7 @@ async def test_a_tenant_with_a_thousand_mailboxes_delays_none_of_another_tenants
     monkeypatch.setattr(fetching, "get_due", get_due)
     tenants: Any = SimpleNamespace(database=None, now=lambda: NOW)
     nothing: Any = None
-    ours = Fetching(tenants, nothing, nothing, nothing, loopback=False, window=timedelta(days=14))
+    ours = Fetching(tenants, nothing, nothing, nothing, nothing, loopback=False)
     begun: list[Due] = []
 
     async def hold(due: Due) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from crm.service_desk.v1 import calls_pb2 as pb
 from crm.service_desk.v1 import events_pb2 as events
 from crm_kit.identity.access import Scope
-from crm_kit.resource.reach import Reach, at_one_of_owned, at_owned, ids_at_owned
+from crm_kit.resource.reach import Reach, at_one_of_owned, at_open, at_owned, ids_at_owned
 from crm_kit.resource.writing import Resource
 from sqlalchemy import ColumnElement, Select, any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -41,6 +41,11 @@ def ways(scope: Scope) -> list[Select[Any]]:
     return [*own, *ids_at_owned(calls, calls.c.account_id, accounts, scope)]
 
 
+def open_to(scope: Scope) -> ColumnElement[bool]:
+    """Which calls are with no account that is restricted from the actor, whoever took part."""
+    return at_open(calls, calls.c.account_id, accounts, scope)
+
+
 CALLS = Resource(
     "call",
     entity=Call,
@@ -49,7 +54,7 @@ CALLS = Resource(
     created=events.CallCreated,
     updated=events.CallUpdated,
     beside={"called_back"},
-    visible=Reach(calls, reached, ways, of_many),
+    visible=Reach(calls, reached, ways, of_many, open=open_to),
     default_order="begin_time desc",
     verbs={
         "AssignCall": lambda call, _: call.require_assignable(),

@@ -5,9 +5,9 @@ from typing import Any
 from crm.service_desk.v1 import cases_pb2 as pb
 from crm.service_desk.v1 import events_pb2 as events
 from crm_kit.identity.access import Scope
-from crm_kit.resource.reach import Reach, at_one_of_owned, at_open, at_owned, ids_at_owned
+from crm_kit.resource.reach import Reach, asked_of_each, at_one_of_owned, at_open, at_owned, ids_at_owned
 from crm_kit.resource.writing import Resource
-from sqlalchemy import ColumnElement, Select, any_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Select, Table, any_, bindparam, exists, not_, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
@@ -48,6 +48,33 @@ def ways(scope: Scope) -> list[Select[Any]]:
 def open_to(scope: Scope) -> ColumnElement[bool]:
     """Which cases are about no account that is restricted from the actor, whoever works on them."""
     return at_open(cases, cases.c.account_id, accounts, scope)
+
+
+def at_cases(table: Table) -> Reach:
+    """Who sees the rows of a table with a `case_id`: who sees the case; with the scope ALL those of no case, too.
+
+    Nobody sees what is at an account that is restricted from them, or at a case about one.
+    """
+    same = (cases.c.tenant_id == table.c.tenant_id) & (cases.c.id == table.c.case_id)
+
+    def each(scope: Scope) -> ColumnElement[bool]:
+        return asked_of_each(select(cases.c.id).where(same, reached(scope)), table)
+
+    def among_many(scope: Scope) -> ColumnElement[bool]:
+        seen = select(cases.c.id).where(cases.c.tenant_id == bindparam("tenant_id"), of_many(scope))
+        return table.c.case_id.in_(seen)
+
+    def along(scope: Scope) -> list[Select[Any]]:
+        of_tenant = table.c.tenant_id == bindparam("tenant_id")
+        return [select(table.c.id).where(of_tenant, table.c.case_id.in_(way)) for way in ways(scope)]
+
+    def open_at(scope: Scope) -> ColumnElement[bool]:
+        closed = exists().where(same, not_(open_to(scope))).correlate(table)
+        if "account_id" not in table.c:
+            return not_(closed)
+        return not_(closed) & at_open(table, table.c.account_id, accounts, scope)
+
+    return Reach(table, each, along, among_many, open=open_at)
 
 
 CASES = Resource(

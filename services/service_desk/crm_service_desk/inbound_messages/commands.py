@@ -1,6 +1,7 @@
 """Every write on inbound messages. Each function is one transaction's work: what is kept was told to its case."""
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,12 +37,17 @@ from crm_service_desk.inbound_messages.queries import count_earlier, find_answer
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.inbound_messages.tables import message_threads
 
+FollowReport = Callable[[UnitOfWork], Awaitable[UUID | None]]
 # A message of a customer adds at most so many lines to the log of a case.
 LINES = 3
 
 
-async def receive_message(work: UnitOfWork, values: dict[str, Any], *, window: timedelta) -> InboundMessage:
+async def receive_message(
+    work: UnitOfWork, values: dict[str, Any], *, window: timedelta, follow: FollowReport | None = None
+) -> InboundMessage:
     """Keep a message, judge it and do what follows; what is kept already of the same id is left as it is.
+
+    `follow` notes what it reports on a message of ours, where a mail server sent it for that.
 
     The service does it in its own name: whoever brings messages need not see cases and customers, but may do it for the
     whole tenant, as a message may concern any case. `window`: how long a case can be reopened.
@@ -63,7 +69,8 @@ async def receive_message(work: UnitOfWork, values: dict[str, Any], *, window: t
         if kept is not None:
             return kept
         channel.require_taking()
-        return await take_in(work, channel, message, window=window)
+        reported = await follow(work) if follow is not None else None
+        return await take_in(work, channel, message, window=window, reported=reported)
 
 
 def arrived(work: UnitOfWork, values: dict[str, Any]) -> InboundMessage:
@@ -81,8 +88,10 @@ async def take_turn(work: UnitOfWork, channel: Channel, message: InboundMessage)
     await advisory_lock(work, *(f"inbound message {channel.id} {each}" for each in references))
 
 
-async def take_in(work: UnitOfWork, channel: Channel, message: InboundMessage, *, window: timedelta) -> InboundMessage:
-    """Judge a message, do what follows, and gather it."""
+async def take_in(
+    work: UnitOfWork, channel: Channel, message: InboundMessage, *, window: timedelta, reported: UUID | None
+) -> InboundMessage:
+    """Judge a message, do what follows, and gather it; `reported` is the case of the message that it reports on."""
     sender = await find_known_sender(work, message.from_address)
     answered = await find_case(work, await find_answered(work, channel.id, message.answers(channel)))
     named = await find_case(work, await find_numbered(work, message.named_case))
@@ -96,15 +105,17 @@ async def take_in(work: UnitOfWork, channel: Channel, message: InboundMessage, *
             opening=channel.case_opening,
             answered=meant(answered, message, window=window),
             named=meant(named, message, window=window),
+            reported=reported,
         )
     )
     message = replace(message, contact_id=sender.contact_id, account_id=sender.account_id)
     told = next((case for case in (answered, named) if case and case.id == verdict.case_id), None)
-    case = await follow(work, channel, message, verdict, told, window=window)
-    decided = replace(message, state=verdict.state, reason=verdict.reason, case_id=case.id if case else None)
+    case = await act_on(work, channel, message, verdict, told, window=window)
+    case_id = case.id if case else verdict.case_id
+    decided = replace(message, state=verdict.state, reason=verdict.reason, case_id=case_id)
     INBOUND_MESSAGES.create(work, decided)
-    if case is not None:
-        put_references(work, channel, decided, case.id, over=over_of(answered, message, window=window))
+    if case_id is not None:
+        put_references(work, channel, decided, case_id, over=over_of(answered, message, window=window))
     return decided
 
 
@@ -145,7 +156,7 @@ def send_time(case: Case, message: InboundMessage) -> datetime:
     return max(case.create_time, message.believed_time)
 
 
-async def follow(
+async def act_on(
     work: UnitOfWork,
     channel: Channel,
     message: InboundMessage,
@@ -158,7 +169,9 @@ async def follow(
     if verdict.deed is Deed.OPEN_CASE:
         customer = {"account_id": message.account_id, "contact_id": message.contact_id}
         return await add_case(work, case_values(channel, message) | customer)
-    return await tell(work, told, message, window=window) if told is not None else None
+    if told is None or verdict.deed is Deed.NOTHING:
+        return None
+    return await tell(work, told, message, window=window)
 
 
 async def tell(work: UnitOfWork, case: Case, message: InboundMessage, *, window: timedelta) -> Case:

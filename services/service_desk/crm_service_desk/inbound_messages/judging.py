@@ -42,7 +42,7 @@ class Circumstances:
     """What is known when a message comes.
 
     `answered`: the case of the messages that it answers; `named`: the case whose number its subject has. `earlier`: how
-    many came of its sender within the hour.
+    many came of its sender within the hour. `reported`: the case of a message of ours on which it reports.
     """
 
     sender: Sender
@@ -53,6 +53,7 @@ class Circumstances:
     opening: CaseOpening
     answered: Meant | None = None
     named: Meant | None = None
+    reported: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ def judge(known: Circumstances) -> Verdict:
     """
     if known.is_our_own:
         return Verdict(State.IGNORED, Reason.OWN_ADDRESS)
+    if known.reported is not None:
+        # The message of ours knows it by now, and its case was told.
+        return Verdict(State.MATCHED, Reason.DELIVERY_REPORT, case_id=known.reported)
     if known.earlier >= known.hourly_limit:
         return Verdict(State.UNMATCHED, Reason.TOO_MANY)
     for meant, reason in ((known.answered, Reason.THREAD), (_own(known), Reason.CASE_NUMBER)):

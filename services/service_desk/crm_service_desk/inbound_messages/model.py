@@ -43,6 +43,7 @@ class Reason(StrEnum):
     AUTOMATIC = "AUTOMATIC"
     OWN_ADDRESS = "OWN_ADDRESS"
     BY_HAND = "BY_HAND"
+    DELIVERY_REPORT = "DELIVERY_REPORT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from uuid import UUID
 from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.accounts import Accounts
 from crm_kit.contacts import Contacts
-from crm_kit.database.connections import row_of
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import value_in
@@ -15,6 +14,7 @@ from crm_kit.wire import id_from
 
 from crm_service_desk.classification import CaseKind
 from crm_service_desk.inbound_messages import commands
+from crm_service_desk.inbound_messages.intake import Intake
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.mail.parsing import parse_mail
 
@@ -22,25 +22,25 @@ from crm_service_desk.mail.parsing import parse_mail
 class InboundMessageServicer:
     contract = pb.DESCRIPTOR.services_by_name["InboundMessageService"]
 
-    def __init__(self, tokens: PageTokens, accounts: Accounts, contacts: Contacts, *, reopen_window: timedelta) -> None:
+    def __init__(
+        self, tokens: PageTokens, accounts: Accounts, contacts: Contacts, intake: Intake, *, reopen_window: timedelta
+    ) -> None:
         self._tokens = tokens
         self._accounts = accounts
         self._contacts = contacts
+        self._intake = intake
         self._reopen_window = reopen_window
 
     async def CreateInboundMessage(
         self, request: pb.CreateInboundMessageRequest, work: UnitOfWork
     ) -> pb.InboundMessage:
         values = INBOUND_MESSAGES.values_of(request.inbound_message)
-        message = await commands.receive_message(work, values, window=self._reopen_window)
-        return INBOUND_MESSAGES.message(work, message)
+        return INBOUND_MESSAGES.message(work, await self._intake.message(work, values))
 
     async def ReceiveMail(self, request: pb.ReceiveMailRequest, work: UnitOfWork) -> pb.InboundMessage:
         # A large mail takes longer to read than requests of others may wait.
         mail = await asyncio.to_thread(parse_mail, request.mail)
-        values = {"channel_id": UUID(request.channel_id)} | row_of(mail)
-        message = await commands.receive_message(work, values, window=self._reopen_window)
-        return INBOUND_MESSAGES.message(work, message)
+        return INBOUND_MESSAGES.message(work, await self._intake.mail(work, UUID(request.channel_id), mail))
 
     async def GetInboundMessage(self, request: pb.GetInboundMessageRequest, reader: Reader) -> pb.InboundMessage:
         return await INBOUND_MESSAGES.read(reader, request.id)

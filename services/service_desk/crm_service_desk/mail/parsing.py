@@ -1,7 +1,6 @@
 """A mail as it came (RFC 5322), read for what an inbound message has of it. Whatever is broken, it can be read."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +12,11 @@ from email.utils import getaddresses, parsedate_to_datetime
 from crm_kit.blanks import is_visible
 from crm_kit.zones import EARLIEST
 
-from crm_service_desk.mail.charsets import as_text, without_controls
+from crm_service_desk.mail.charsets import as_text
+from crm_service_desk.mail.headers import IDS, raw_header
 from crm_service_desk.mail.html import text_of
 from crm_service_desk.mail.parts import read_parts
+from crm_service_desk.mail.reports import DeliveryReport, report_of
 
 MAX_TEXT = 20_000
 MAX_PAGE = 1_000_000
@@ -28,7 +29,6 @@ MAX_ADDRESS, MAX_NAME, MAX_SUBJECT, MAX_ID = 320, 200, 500, 500
 # What stands at the end of a text that is longer.
 CUT = "\n[…]"
 NOBODY = "unknown"
-IDS = re.compile(r"<[^<>\s]+>")
 # Programs that write by these rules, as RFC 3834 and the makers of mail servers call them.
 BULK = frozenset({"bulk", "junk", "list", "auto_reply", "auto-reply"})
 SUPPRESSED = frozenset({"all", "oof", "autoreply"})
@@ -48,6 +48,8 @@ class Mail:
     thread_references: tuple[str, ...]
     sent_time: datetime | None
     automatic: bool
+    # What it says of a mail of ours, where a mail server sent it for that.
+    report: DeliveryReport | None = None
 
 
 def parse_mail(raw: bytes) -> Mail:
@@ -64,21 +66,22 @@ def parse_mail(raw: bytes) -> Mail:
         thread_references=_references(mail),
         sent_time=_sent_time(mail),
         automatic=is_automatic(mail, address),
+        report=report_of(mail),
     )
 
 
 def is_automatic(mail: Message, from_address: str) -> bool:
     """Whether a program wrote it: an answer of somebody who is away, a report, a mailing (RFC 3834, RFC 3464)."""
-    submitted = _raw(mail, "Auto-Submitted").partition(";")[0].strip().lower()
-    suppressed = {each.strip() for each in _raw(mail, "X-Auto-Response-Suppress").lower().split(",")}
-    answered = (_raw(mail, name).strip().lower() for name in ("X-Autoreply", "X-Autorespond"))
+    submitted = raw_header(mail, "Auto-Submitted").partition(";")[0].strip().lower()
+    suppressed = {each.strip() for each in raw_header(mail, "X-Auto-Response-Suppress").lower().split(",")}
+    answered = (raw_header(mail, name).strip().lower() for name in ("X-Autoreply", "X-Autorespond"))
     return (
         submitted not in {"", "no"}
-        or _raw(mail, "Precedence").strip().lower() in BULK
+        or raw_header(mail, "Precedence").strip().lower() in BULK
         or not SUPPRESSED.isdisjoint(suppressed)
         or any(each not in {"", "no"} for each in answered)
-        or _raw(mail, "Return-Path").strip() == "<>"
-        or _raw(mail, "Content-Type").strip().lower().startswith("multipart/report")
+        or raw_header(mail, "Return-Path").strip() == "<>"
+        or raw_header(mail, "Content-Type").strip().lower().startswith("multipart/report")
         or from_address.partition("@")[0].lower() in DAEMONS
     )
 
@@ -86,17 +89,9 @@ def is_automatic(mail: Message, from_address: str) -> bool:
 # --- its header
 
 
-def _raw(mail: Message, name: str) -> str:
-    """The first field of that name as it is written, in one line; bytes that are no ASCII are read as likely ones."""
-    value = next((each for key, each in mail.raw_items() if key.lower() == name.lower()), "")
-    if not value.isascii():
-        value = as_text(value.encode("utf-8", "surrogateescape"))
-    return without_controls(value).replace("\n", "")
-
-
 def _text(mail: Message, name: str) -> str:
     """The first field of that name, its encoded words (RFC 2047) read."""
-    return _decoded(_raw(mail, name))
+    return _decoded(raw_header(mail, name))
 
 
 def _decoded(value: str) -> str:
@@ -127,21 +122,21 @@ def _recipients(mail: Message) -> Iterator[str]:
 def _addresses(mail: Message, field: str) -> list[tuple[str, str]]:
     """Names and addresses that a field has; none where it is nested deeper than can be read."""
     try:
-        return getaddresses([_raw(mail, field)])
+        return getaddresses([raw_header(mail, field)])
     except RecursionError:
         return []
 
 
 def _own_id(mail: Message) -> str | None:
     """Its `Message-ID` in angle brackets, whether it was written so or not."""
-    written = _raw(mail, "Message-ID").strip()
+    written = raw_header(mail, "Message-ID").strip()
     found = IDS.search(written) or IDS.fullmatch(f"<{written.strip('<>')}>")
     return found.group() if found and len(found.group()) <= MAX_ID else None
 
 
 def _references(mail: Message) -> tuple[str, ...]:
     """What it answers, the latest last."""
-    ids = [*IDS.findall(_raw(mail, "References")), *IDS.findall(_raw(mail, "In-Reply-To"))]
+    ids = [*IDS.findall(raw_header(mail, "References")), *IDS.findall(raw_header(mail, "In-Reply-To"))]
     latest_first = dict.fromkeys(each for each in reversed(ids) if len(each) <= MAX_ID)
     return tuple(reversed(list(latest_first)[:MAX_REFERENCES]))
 
@@ -149,7 +144,7 @@ def _references(mail: Message) -> tuple[str, ...]:
 def _sent_time(mail: Message) -> datetime | None:
     """When it was sent, if its date can be read."""
     try:
-        sent = parsedate_to_datetime(_raw(mail, "Date"))
+        sent = parsedate_to_datetime(raw_header(mail, "Date"))
         sent = sent.replace(tzinfo=UTC) if sent.tzinfo is None else sent.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
@@ -182,7 +177,7 @@ def _parts(mail: Message) -> Iterator[Message]:
 
 
 def _is_file(part: Message) -> bool:
-    return _raw(part, "Content-Disposition").strip().lower().startswith("attachment")
+    return raw_header(part, "Content-Disposition").strip().lower().startswith("attachment")
 
 
 def _payload(part: Message) -> str:

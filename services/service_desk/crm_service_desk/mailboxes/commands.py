@@ -20,15 +20,20 @@ from crm_service_desk.mailboxes.resource import MAILBOXES
 from crm_service_desk.mailboxes.tables import mailbox_passwords, mailbox_positions, mailboxes, set_aside_mails
 
 
-async def create_mailbox(work: UnitOfWork, values: dict[str, Any], *, loopback: bool) -> Mailbox:
-    """Create a mailbox from the values of its fields; `loopback` as in `Mailbox.checked`."""
+async def drafted(work: UnitOfWork, values: dict[str, Any], *, loopback: bool) -> Mailbox:
+    """A mailbox from the values of its fields, as it can be saved; `loopback` as in `Mailbox.checked`."""
     channel = await CHANNELS.find(work, values["channel_id"])
     if channel is None:
         raise invalid_field("mailbox.channel_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
     if channel.kind is not ChannelKind.MAIL:
         raise invalid_field("mailbox.channel_id", "mailbox_channel", "is no channel by which mail comes")
     mailbox = Mailbox(id=new_id(), create_time=work.now, update_time=work.now, **with_folder(values))
-    created = MAILBOXES.create(work, mailbox.checked(loopback=loopback))
+    return mailbox.checked(loopback=loopback)
+
+
+async def create_mailbox(work: UnitOfWork, values: dict[str, Any], *, loopback: bool) -> Mailbox:
+    """Create a mailbox from the values of its fields; `loopback` as in `Mailbox.checked`."""
+    created = MAILBOXES.create(work, await drafted(work, values, loopback=loopback))
     work.insert(mailbox_positions, {"mailbox_id": created.id})
     return created
 
@@ -63,7 +68,7 @@ def save(work: UnitOfWork, before: Mailbox, after: Mailbox, event: type[Message]
         work.delete(mailbox_passwords, mailbox_id=before.id)
         work.execute(rest(), mailbox_id=before.id)
         set_failure(work, before, None, None)
-    if not after.is_as_before(before) or after.folder != before.folder:
+    if not after.fetches_as(before):
         work.execute(forget_position(), mailbox_id=before.id)
     return MAILBOXES.save(work, before, after, event)
 

@@ -15,7 +15,6 @@ from uuid import UUID
 
 import structlog
 from crm_kit.background import PeriodicJob, Tenants
-from crm_kit.database.connections import row_of
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
 from crm_kit.directory.keepers import get_keepers
@@ -25,18 +24,19 @@ from crm_kit.identity.access import Actor, Scope
 from crm_kit.notice_texts import OUTCOME
 from crm_kit.notices import Kind, raise_notice
 from crm_kit.outbound_http.addresses import Reach
-from crm_kit.outbound_http.urls import is_loopback
 
 from crm_service_desk.channels.model import ChannelState
 from crm_service_desk.channels.resource import CHANNELS
-from crm_service_desk.inbound_messages.commands import receive_message
-from crm_service_desk.mail.parsing import parse_mail
+from crm_service_desk.inbound_messages.intake import Intake
+from crm_service_desk.mail.parsing import Mail, parse_mail
 from crm_service_desk.mailboxes import commands
-from crm_service_desk.mailboxes.imap import FetchError, Folder, Server, Session, opened
+from crm_service_desk.mailboxes.imap import Folder, Session, opened
+from crm_service_desk.mailboxes.lines import MailServerError
 from crm_service_desk.mailboxes.model import EVERY, Failure, Mailbox, is_to_be_told, wait_after
 from crm_service_desk.mailboxes.passwords import Passwords, UnreadableError
 from crm_service_desk.mailboxes.queries import MAX_DUE, Due, Position, get_due, get_position
 from crm_service_desk.mailboxes.resource import MAILBOXES
+from crm_service_desk.mailboxes.servers import fetching_server
 
 log = structlog.get_logger()
 # Who has it for all of a tenant looks after its mailboxes.
@@ -68,7 +68,7 @@ class StoppedError(Exception):
 
 
 class Fetching:
-    """Fetches for all tenants, in one process. `run` it once. `window`: how long a case can be reopened."""
+    """Fetches for all tenants, in one process. `run` it once."""
 
     name = "mailboxes"
 
@@ -77,10 +77,10 @@ class Fetching:
         tenants: Tenants,
         directory: Directory,
         passwords: Passwords,
+        intake: Intake,
         reach: Reach,
         *,
         loopback: bool,
-        window: timedelta,
     ) -> None:
         self._tenants = tenants
         self._database = tenants.database
@@ -88,7 +88,7 @@ class Fetching:
         self._passwords = passwords
         self._reach = reach
         self._loopback = loopback
-        self._window = window
+        self._intake = intake
         self._tasks: dict[Due, asyncio.Task[None]] = {}
         self.job = PeriodicJob(self.name, self.look, every_seconds=LOOK_SECONDS)
 
@@ -162,10 +162,10 @@ class Fetching:
             return
         failure, more = None, False
         try:
-            password, server = password_of(turn), await self._server(turn.mailbox)
+            password, server = password_of(turn), await fetching_server(turn.mailbox, loopback=self._loopback)
             async with opened(server, password, self._reach) as session:
                 more = await self._take_all(turn, session)
-        except FetchError as error:
+        except MailServerError as error:
             failure = error.failure
         except StoppedError:
             pass
@@ -196,12 +196,6 @@ class Fetching:
         except Unauthenticated:
             return None
         return Turn(actor, mailbox, password, position)
-
-    async def _server(self, mailbox: Mailbox) -> Server:
-        """Where it is; without TLS only on this very machine, in development."""
-        is_local = self._loopback and is_loopback(mailbox.host)
-        trust = None if is_local else await asyncio.to_thread(_trust)
-        return Server(mailbox.host, mailbox.port, mailbox.login, mailbox.folder, trust)
 
     async def _take_all(self, turn: Turn, session: Session) -> bool:
         """Take what is new; whether there is more, for which there was no time."""
@@ -245,8 +239,7 @@ class Fetching:
             return
         try:
             mail = await asyncio.to_thread(parse_mail, raw)
-            values = {"channel_id": turn.mailbox.channel_id} | row_of(mail)
-            await retried(lambda: self._keep(turn, validity, uid, values))
+            await retried(lambda: self._keep(turn, validity, uid, mail))
         except (Unavailable, Conflict):
             raise
         except CrmError as error:
@@ -263,15 +256,15 @@ class Fetching:
         """A mail; one with which a server fails again and again is put aside, or those behind it would never come."""
         try:
             return await session.read(uid)
-        except FetchError as error:
+        except MailServerError as error:
             if turn.position.failure_count >= MAX_TRIES:
                 detail = f"the server does not hand it over: {error.failure}"
                 await self._put_aside(turn, validity, uid, reason="UNAVAILABLE", detail=detail)
             raise
 
-    async def _keep(self, turn: Turn, validity: int, uid: int, values: dict[str, Any]) -> None:
+    async def _keep(self, turn: Turn, validity: int, uid: int, mail: Mail) -> None:
         async with self._unit(turn) as work:
-            await receive_message(work, values, window=self._window)
+            await self._intake.mail(work, turn.mailbox.channel_id, mail)
             work.execute(commands.advance_position(), mailbox_id=turn.mailbox.id, uid_validity=validity, uid=uid)
 
     async def _put_aside(self, turn: Turn, validity: int, uid: int, *, reason: str, detail: str) -> None:
@@ -321,9 +314,9 @@ class Fetching:
 
 
 def password_of(turn: Turn) -> str:
-    """Its password; FetchError where nobody can read it any more."""
+    """Its password; MailServerError where nobody can read it any more."""
     if turn.password is None:
-        raise FetchError(Failure.KEY_CHANGED)
+        raise MailServerError(Failure.KEY_CHANGED)
     return turn.password
 
 
@@ -337,9 +330,3 @@ async def tell(work: UnitOfWork, mailbox: Mailbox, failure: Failure | None) -> N
         name=mailbox.login,
         values={OUTCOME: failure or ""},
     )
-
-
-def _trust() -> Any:
-    from crm_kit.outbound_http.exchanges import trust
-
-    return trust()

@@ -4,20 +4,28 @@ Whatever the server sends, and however slowly, is bounded: bytes and seconds of 
 again. It connects to no address but one that was looked at.
 """
 
-import asyncio
 import contextlib
 import imaplib
 import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from crm_kit.outbound_http.addresses import Reach
 from crm_kit.outbound_http.resolving import Resolve, resolve
 
+from crm_service_desk.mailboxes.lines import (
+    READ_SECONDS,
+    Line,
+    MailServerError,
+    allowed_addresses,
+    connected,
+    in_background,
+    in_thread,
+    secured,
+)
 from crm_service_desk.mailboxes.model import Failure
 
 Result = TypeVar("Result")
@@ -27,26 +35,12 @@ MAX_MAIL_BYTES = 700_000
 MAX_CALL_BYTES = 1024 * 1024
 # Numbers of mails that a server is asked for at once.
 MAX_FOUND = 50_000
-# A read that gets nothing for so long has failed, and so has a call that takes longer.
-READ_SECONDS, CALL_SECONDS = 20.0, 60.0
-# Of a name, that are tried one after the other.
-MAX_ADDRESSES = 2
 # Some providers let nobody read who does not say what they are (RFC 2971).
 CLIENT = '("name" "Guanxi" "version" "1")'
 # Nobody waits for what the server says to it.
 LEAVING = b"LEAVING LOGOUT\r\n"
 # Digits of a number of IMAP, which has 32 bits.
 MAX_DIGITS = 10
-# Of their own: whoever waits for a server that hangs keeps nothing else waiting.
-_THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="imap")
-
-
-class FetchError(Exception):
-    """Nothing can be fetched. It never says which address a name has, nor what the server wrote."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.value)
-        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +71,6 @@ class Folder:
         return MAX_FOUND if self.count > MAX_FOUND else self.uid_next
 
 
-class Line:
-    """The socket of a session, once there is one; whoever ends it wakes the thread that waits for the server."""
-
-    def __init__(self) -> None:
-        self.is_ended = False
-        self._socket: socket.socket | None = None
-
-    def take(self, taken: socket.socket) -> None:
-        """Have this socket from now on."""
-        self._socket = taken
-        if self.is_ended:
-            self.end()
-
-    def end(self) -> None:
-        """Nothing comes or goes any more: a call that waits fails, and so does each that is made later."""
-        self.is_ended = True
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                # Not as TLS has it: whoever is about to send would from then on do so in the clear.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-
-
 class Connection(imaplib.IMAP4):
     """A connection to one of these addresses, that takes so many bytes in a call and no more."""
 
@@ -115,31 +87,9 @@ class Connection(imaplib.IMAP4):
         self.untagged_responses.clear()
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
-        plain = self._plain_socket(timeout)
-        self._line.take(plain)
-        if self._server.trust is None:
-            return plain
-        secured = self._server.trust.wrap_socket(
-            plain, server_hostname=self._server.host, do_handshake_on_connect=False
-        )
-        self._line.take(secured)
-        try:
-            secured.do_handshake()
-        except BaseException:
-            secured.close()
-            raise
-        return secured
-
-    def _plain_socket(self, timeout: float | None) -> socket.socket:
-        failure = OSError("no address")
-        for address in self._addresses:
-            if self._line.is_ended:
-                break
-            try:
-                return socket.create_connection((address, self._server.port), timeout)
-            except OSError as error:
-                failure = error
-        raise failure
+        plain = connected(self._line, self._addresses, self._server.port, timeout=timeout)
+        trust = self._server.trust
+        return plain if trust is None else secured(self._line, plain, trust, self._server.host)
 
     def read(self, size: int) -> bytes:
         self._take(size)
@@ -157,7 +107,7 @@ class Connection(imaplib.IMAP4):
 
 
 class Session:
-    """A folder that is open. Calls raise FetchError when the server does not answer as it should."""
+    """A folder that is open. Calls raise MailServerError when the server does not answer as it should."""
 
     def __init__(self, connection: Connection, folder: Folder, line: Line) -> None:
         self.folder = folder
@@ -193,58 +143,15 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def opened(server: Server, password: str, reach: Reach, resolve: Resolve = resolve) -> AsyncIterator[Session]:
-    """A session in the folder; FetchError when there is none."""
-    addresses, line = await allowed_addresses(server, reach, resolve), Line()
+    """A session in the folder; MailServerError when there is none."""
+    addresses, line = await allowed_addresses(server.host, server.port, reach, resolve), Line()
     connection = await in_thread(lambda: Connection(server, addresses, line), line)
     try:
         folder = await in_thread(lambda: enter(connection, server, password), line)
         yield Session(connection, folder, line)
     finally:
         # In the background, since nobody waits for it.
-        _THREADS.submit(leave, connection, line)
-
-
-async def allowed_addresses(server: Server, reach: Reach, resolve: Resolve) -> list[str]:
-    """Where the name leads; FetchError where one of them may not be called: the name may lead there now and then."""
-    try:
-        addresses = await resolve(server.host, server.port)
-    except (OSError, UnicodeError) as error:
-        raise FetchError(Failure.NAME_NOT_FOUND) from error
-    if not all(map(reach.allows, addresses)):
-        raise FetchError(Failure.ADDRESS_NOT_ALLOWED)
-    return [str(each) for each in addresses[:MAX_ADDRESSES]]
-
-
-async def in_thread(act: Callable[[], Result], line: Line) -> Result:
-    """What a call over a line comes to, in its time; FetchError for whatever goes wrong with it."""
-    task = asyncio.get_running_loop().run_in_executor(_THREADS, act)
-    try:
-        async with asyncio.timeout(CALL_SECONDS):
-            return await asyncio.shield(task)
-    except BaseException as error:
-        if not task.done():
-            # The thread wakes, and fails: nobody waits for what it has to say.
-            line.end()
-        task.add_done_callback(lambda each: each.cancelled() or each.exception())
-        if isinstance(error, Exception):
-            raise FetchError(failure_of(error)) from error
-        raise
-
-
-def failure_of(error: Exception) -> Failure:
-    """Why a call went wrong."""
-    if isinstance(error, FetchError):
-        return error.failure
-    if isinstance(error, TimeoutError):
-        return Failure.TIMED_OUT
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Failure.NOT_TRUSTED
-    # Of its own kind an OSError has while there is no connection yet: a network that does not lead there.
-    if isinstance(error, ConnectionRefusedError) or type(error) is OSError:
-        return Failure.NOT_CONNECTED
-    if isinstance(error, OSError | imaplib.IMAP4.error | ValueError):
-        return Failure.BROKEN_OFF
-    raise error
+        in_background(lambda: leave(connection, line))
 
 
 def enter(connection: Connection, server: Server, password: str) -> Folder:
@@ -266,11 +173,11 @@ def open_folder(connection: Connection, folder: str) -> None:
         connection.is_readonly = True
         return
     if status != "OK":
-        raise FetchError(Failure.FOLDER_MISSING)
+        raise MailServerError(Failure.FOLDER_MISSING)
 
 
 def log_in(connection: Connection, login: str, password: str) -> None:
-    """Prove who it is; FetchError when that is refused."""
+    """Prove who it is; MailServerError when that is refused."""
     secret = f"\0{login}\0{password}".encode()
     try:
         if "AUTH=PLAIN" in connection.capabilities:
@@ -284,12 +191,12 @@ def log_in(connection: Connection, login: str, password: str) -> None:
     except imaplib.IMAP4.error as error:
         # A server that cannot ask at this moment says so (RFC 5530).
         is_away = "[UNAVAILABLE]" in str(error).upper()
-        raise FetchError(Failure.BROKEN_OFF if is_away else Failure.LOGIN_REFUSED) from None
+        raise MailServerError(Failure.BROKEN_OFF if is_away else Failure.LOGIN_REFUSED) from None
 
 
 def require_ascii(secret: bytes) -> None:
     if not secret.isascii():
-        raise FetchError(Failure.LOGIN_REFUSED)
+        raise MailServerError(Failure.LOGIN_REFUSED)
 
 
 def leave(connection: Connection, line: Line) -> None:
@@ -305,7 +212,7 @@ def command(connection: Connection, name: str, *arguments: str) -> list[Any]:
     """What the server answers to a command about numbers of mails."""
     status, data = connection.uid(name, *arguments)
     if status != "OK":
-        raise FetchError(Failure.BROKEN_OFF)
+        raise MailServerError(Failure.BROKEN_OFF)
     return list(data)
 
 
@@ -320,7 +227,7 @@ def number_of(connection: Connection, name: str) -> int:
     _, found = connection.response(name)
     text = found[0] if found else None
     if not isinstance(text, bytes) or not text.isdigit() or len(text) > MAX_DIGITS:
-        raise FetchError(Failure.BROKEN_OFF)
+        raise MailServerError(Failure.BROKEN_OFF)
     return int(text)
 
 

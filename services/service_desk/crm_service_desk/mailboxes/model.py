@@ -11,6 +11,7 @@ from crm_kit.errors import invalid_field, wrong_state
 from crm_kit.outbound_http.urls import FIRST_FREE_PORT, is_host, is_loopback
 
 IMAPS_PORT = 993
+SMTPS_PORT, SUBMISSION_PORT = 465, 587
 INBOX = "INBOX"
 EVERY = timedelta(minutes=1)
 MAX_WAIT = timedelta(hours=1)
@@ -19,7 +20,8 @@ MAX_WAIT_REFUSED = timedelta(hours=6)
 # A server that is away for less is nobody's concern.
 TOLD_AFTER = timedelta(hours=1)
 # A password is for the server and the login for which it was set.
-OF_PASSWORD = ("host", "port", "login")
+OF_FETCHING = ("host", "port", "login")
+OF_PASSWORD = (*OF_FETCHING, "smtp_host", "smtp_port", "smtp_security", "smtp_login")
 
 
 class MailboxState(StrEnum):
@@ -42,6 +44,18 @@ class Failure(StrEnum):
     FOLDER_MISSING = "FOLDER_MISSING"
     KEY_CHANGED = "KEY_CHANGED"
 
+
+class SmtpSecurity(StrEnum):
+    """How the way to the server by which it sends is protected."""
+
+    TLS = "TLS"
+    STARTTLS = "STARTTLS"
+
+
+SMTP_PORTS: Mapping[SmtpSecurity, int] = {
+    SmtpSecurity.TLS: SMTPS_PORT,
+    SmtpSecurity.STARTTLS: SUBMISSION_PORT,
+}
 
 # What stays so until a person mends it.
 LASTING = frozenset(
@@ -75,22 +89,33 @@ class Mailbox:
     password_time: datetime | None = None
     failure: Failure | None = None
     failing_since_time: datetime | None = None
+    smtp_host: str | None = None
+    smtp_port: int | None = None
+    smtp_security: SmtpSecurity = SmtpSecurity.TLS
+    smtp_login: str | None = None
 
     @property
     def is_fetched(self) -> bool:
         """Whether mail is fetched from it."""
         return self.state is MailboxState.ACTIVE and self.password_time is not None
 
+    @property
+    def sends(self) -> bool:
+        """Whether mail is sent by it."""
+        return self.is_fetched and self.smtp_host is not None
+
     def checked(self, *, loopback: bool) -> "Mailbox":
         """The mailbox itself; InvalidArgument for a server that may not be called.
 
         `loopback`: whether it may be on this very machine, as in development.
         """
-        if not is_host(self.host) or (is_loopback(self.host) and not loopback):
-            detail = "must be a name, or a public address as it usually is written"
-            raise invalid_field("mailbox.host", "mailbox_host", detail)
+        _check_host("host", self.host, loopback=loopback)
         if self.port != IMAPS_PORT and self.port < FIRST_FREE_PORT:
             raise invalid_field("mailbox.port", "mailbox_port", "must be 993, or one from 1024 on")
+        if self.smtp_host is not None:
+            _check_host("smtp_host", self.smtp_host, loopback=loopback)
+        if self.smtp_port not in (None, SMTPS_PORT, SUBMISSION_PORT) and self.smtp_port < FIRST_FREE_PORT:
+            raise invalid_field("mailbox.smtp_port", "mailbox_smtp_port", "must be 465, 587, or one from 1024 on")
         return self
 
     def update(self, values: Mapping[str, Any]) -> "Mailbox":
@@ -100,8 +125,12 @@ class Mailbox:
         return changed if changed.is_as_before(self) else replace(changed, password_time=None)
 
     def is_as_before(self, before: "Mailbox") -> bool:
-        """Whether its password is for the same server and login."""
+        """Whether its password is for the same servers and logins."""
         return all(getattr(self, name) == getattr(before, name) for name in OF_PASSWORD)
+
+    def fetches_as(self, before: "Mailbox") -> bool:
+        """Whether mail is fetched from the same folder."""
+        return all(getattr(self, name) == getattr(before, name) for name in (*OF_FETCHING, "folder"))
 
     def with_password(self, *, now: datetime) -> "Mailbox":
         """With a password that was set now."""
@@ -121,6 +150,12 @@ class Mailbox:
     def _require(self, state: MailboxState, done: str) -> None:
         if self.state is not state:
             raise wrong_state("mailbox", self.state, done, legal=[state])
+
+
+def _check_host(name: str, host: str, *, loopback: bool) -> None:
+    if not is_host(host) or (is_loopback(host) and not loopback):
+        detail = "must be a name, or a public address as it usually is written"
+        raise invalid_field(f"mailbox.{name}", "mailbox_host", detail)
 
 
 def wait_after(failure: Failure | None, count: int) -> timedelta:

@@ -18,7 +18,8 @@ from sqlalchemy import Select, all_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import DateTime, Uuid
 
-from crm_service_desk.mailboxes.tables import mailbox_passwords, mailbox_positions, set_aside_mails
+from crm_service_desk.mailboxes.model import MailboxState
+from crm_service_desk.mailboxes.tables import mailbox_passwords, mailbox_positions, mailboxes, set_aside_mails
 
 # More than all processes fetch from at once.
 MAX_DUE = 200
@@ -71,6 +72,23 @@ def position_of_mailbox() -> Select[Any]:
 
 
 @statement
+def sending_mailboxes() -> Select[Any]:
+    """The oldest of a channel that sends, or would once it had a password."""
+    boxes = mailboxes.c
+    return (
+        select(boxes.id)
+        .where(
+            boxes.tenant_id == bindparam("tenant_id"),
+            boxes.channel_id == bindparam("channel_id"),
+            boxes.state == MailboxState.ACTIVE,
+            boxes.smtp_host.is_not(None),
+        )
+        .order_by(boxes.password_time.is_(None), boxes.id)
+        .limit(1)
+    )
+
+
+@statement
 def sealed_password() -> Select[Any]:
     passwords = mailbox_passwords.c
     return select(passwords.password).where(
@@ -104,6 +122,12 @@ async def get_position(reader: Reader, mailbox_id: UUID) -> Position:
     row = await reader.one(position_of_mailbox(), mailbox_id=mailbox_id)
     assert row is not None
     return Position(**row)
+
+
+async def find_sending(reader: Reader, channel_id: UUID) -> UUID | None:
+    """The mailbox by which mail of a channel is sent; one without a password only where there is no other."""
+    row = await reader.one(sending_mailboxes(), channel_id=channel_id)
+    return row["id"] if row else None
 
 
 async def find_sealed_password(reader: Reader, mailbox_id: UUID) -> bytes | None:

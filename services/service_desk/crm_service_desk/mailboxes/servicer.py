@@ -8,19 +8,24 @@ from crm_kit.clock import system_now
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.listing import PageOf
 from crm_kit.paging import PageTokens
+from crm_kit.resource.codecs import build
 
 from crm_service_desk.mailboxes import commands
 from crm_service_desk.mailboxes.passwords import Passwords
 from crm_service_desk.mailboxes.queries import SET_ASIDE
 from crm_service_desk.mailboxes.resource import MAILBOXES
+from crm_service_desk.mailboxes.trying import Trying
 
 
 class MailboxServicer:
     contract = pb.DESCRIPTOR.services_by_name["MailboxService"]
 
-    def __init__(self, tokens: PageTokens, passwords: Passwords, wake: Callable[[], None], *, loopback: bool) -> None:
+    def __init__(
+        self, tokens: PageTokens, passwords: Passwords, trying: Trying, wake: Callable[[], None], *, loopback: bool
+    ) -> None:
         self._tokens = tokens
         self._passwords = passwords
+        self._trying = trying
         self._wake = wake
         self._loopback = loopback
 
@@ -50,6 +55,14 @@ class MailboxServicer:
 
     async def RestoreMailbox(self, request: pb.RestoreMailboxRequest, work: UnitOfWork) -> pb.Mailbox:
         return MAILBOXES.message(work, commands.restore_mailbox(work, await MAILBOXES.target(work, request)))
+
+    async def TestMailbox(self, request: pb.TestMailboxRequest, work: UnitOfWork) -> pb.TestMailboxResponse:
+        trial = await self._trying.try_mailbox(work, MAILBOXES.values_of(request.mailbox), request.password)
+        return build(
+            pb.TestMailboxResponse,
+            fetching_failure=trial.fetching_failure,
+            sending_failure=trial.sending_failure,
+        )
 
     async def ListSetAsideMails(
         self, request: pb.ListSetAsideMailsRequest, reader: Reader

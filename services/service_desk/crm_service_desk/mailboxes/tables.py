@@ -21,6 +21,10 @@ mailboxes = tenant_table(
     Column("password_time", DateTime(timezone=True)),
     Column("failure", Text),
     Column("failing_since_time", DateTime(timezone=True)),
+    Column("smtp_host", Text),
+    Column("smtp_port", Integer),
+    Column("smtp_security", Text, nullable=False, server_default="TLS"),
+    Column("smtp_login", Text),
     *versioned_columns(),
     reference("channel_id", "channels", name="mailboxes_channel_fkey", field="mailbox.channel_id"),
 )

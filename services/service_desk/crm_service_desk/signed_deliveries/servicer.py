@@ -5,88 +5,97 @@ Nobody is signed in here: the unit that comes with a request belongs to no tenan
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
 from uuid import UUID
 
 from crm.service_desk.v1 import calls_pb2 as calls_pb
 from crm.service_desk.v1 import inbound_messages_pb2 as messages_pb
 from crm.service_desk.v1 import signed_deliveries_pb2 as pb
 from crm_kit.clock import Now, system_now
-from crm_kit.database.connections import Database, row_of
+from crm_kit.database.connections import Database
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.errors import InvalidArgument
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import Actor, Scope
 from crm_kit.rpc.output_only import check_output_only
+from crm_kit.wire import timestamp
 
 from crm_service_desk.calls.commands import receive_event
-from crm_service_desk.calls.facts import CallFact
 from crm_service_desk.calls.wire import fact_from
-from crm_service_desk.inbound_messages.commands import receive_message
+from crm_service_desk.inbound_messages.intake import Intake
 from crm_service_desk.inbound_messages.model import InboundMessage
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.mail.parsing import parse_mail
+from crm_service_desk.outbound_messages.model import OutboundMessage
+from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
+from crm_service_desk.outbound_messages.taking import Taken, report_message, take_messages
 from crm_service_desk.signed_deliveries.authentication import Adapters, Signature
-from crm_service_desk.signed_deliveries.wire import EVENT, Request, as_sent, read_delivery
+from crm_service_desk.signed_deliveries.wire import EVENT, MessageReport, as_sent, read_delivery, read_take
 
-
-@dataclass(frozen=True, slots=True)
-class MessageDelivery:
-    """A message: as its own rpc takes it, and the values of its fields."""
-
-    request: Request
-    values: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class CallDelivery:
-    """What happened to a call."""
-
-    channel_id: UUID
-    source_id: str
-    fact: CallFact
+Result = TypeVar("Result")
 
 
 class SignedDeliveryServicer:
     contract = pb.DESCRIPTOR.services_by_name["SignedDeliveryService"]
 
-    def __init__(
-        self, database: Database, adapters: Adapters, *, reopen_window: timedelta, now: Now = system_now
-    ) -> None:
+    def __init__(self, database: Database, adapters: Adapters, intake: Intake, *, now: Now = system_now) -> None:
         self._database = database
         self._adapters = adapters
-        self._reopen_window = reopen_window
+        self._intake = intake
         self._now = now
 
     async def ReceiveSignedDelivery(
         self, request: pb.ReceiveSignedDeliveryRequest, work: UnitOfWork
     ) -> pb.ReceiveSignedDeliveryResponse:
-        signature = Signature(request.webhook_id, request.webhook_timestamp, request.webhook_signature)
-        actor = await self._adapters.actor(UUID(request.channel_id), signature, request.payload)
+        actor, channel_id = await self._signed_by(request), UUID(request.channel_id)
         # A large one takes longer to read than requests of others may wait.
-        wanted = await asyncio.to_thread(read, request)
+        wanted = await asyncio.to_thread(read_delivery, request.channel_id, request.payload)
+        if isinstance(wanted, MessageReport):
+            return told_of(
+                await self._in_unit(
+                    actor, lambda unit: report_message(unit, channel_id, wanted.message_id, wanted.report)
+                )
+            )
+        if isinstance(wanted, calls_pb.ReceiveCallEventRequest):
+            return await self._in_unit(actor, lambda unit: keep_call(unit, channel_id, wanted.event))
+        if isinstance(wanted, messages_pb.ReceiveMailRequest):
+            mail = await asyncio.to_thread(parse_mail, wanted.mail)
+            return receipt(await self._in_unit(actor, lambda unit: self._intake.mail(unit, channel_id, mail)))
+        values = INBOUND_MESSAGES.values_of(wanted.inbound_message)
 
-        async def keep() -> pb.ReceiveSignedDeliveryResponse:
+        async def keep(unit: UnitOfWork) -> InboundMessage:
+            message = await self._intake.message(unit, values)
+            check_output_only(wanted, INBOUND_MESSAGES.message(unit, message))
+            return message
+
+        return receipt(await self._in_unit(actor, keep))
+
+    async def TakeOutboundMessages(
+        self, request: pb.TakeOutboundMessagesRequest, work: UnitOfWork
+    ) -> pb.TakeOutboundMessagesResponse:
+        actor, channel_id = await self._signed_by(request), UUID(request.channel_id)
+        most = read_take(request.payload)
+        return given(await self._in_unit(actor, lambda unit: take_messages(unit, channel_id, most=most)))
+
+    async def _signed_by(self, request: pb.ReceiveSignedDeliveryRequest | pb.TakeOutboundMessagesRequest) -> Actor:
+        signature = Signature(request.webhook_id, request.webhook_timestamp, request.webhook_signature)
+        return await self._adapters.actor(UUID(request.channel_id), signature, request.payload)
+
+    async def _in_unit(self, actor: Actor, act: Callable[[UnitOfWork], Awaitable[Result]]) -> Result:
+        """What comes of something that is done for the tenant of the channel."""
+
+        async def attempt() -> Result:
             now = self._now() + actor.access.clock_offset
             async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as unit:
-                if isinstance(wanted, CallDelivery):
-                    return await keep_call(unit, wanted)
-                return await self._keep_message(unit, wanted)
+                return await act(unit)
 
-        return await retried(keep)
-
-    async def _keep_message(self, unit: UnitOfWork, wanted: MessageDelivery) -> pb.ReceiveSignedDeliveryResponse:
-        message = await receive_message(unit, wanted.values, window=self._reopen_window)
-        check_output_only(wanted.request, INBOUND_MESSAGES.message(unit, message))
-        return receipt(message)
+        return await retried(attempt)
 
 
-async def keep_call(unit: UnitOfWork, wanted: CallDelivery) -> pb.ReceiveSignedDeliveryResponse:
+async def keep_call(unit: UnitOfWork, channel_id: UUID, event: calls_pb.CallEvent) -> pb.ReceiveSignedDeliveryResponse:
     """Take in what happened to a call."""
     with called_data():
-        call = await receive_event(unit, wanted.channel_id, wanted.source_id, wanted.fact)
+        call = await receive_event(unit, channel_id, event.source_id, fact_from(event))
     return pb.ReceiveSignedDeliveryResponse(call_id=str(call.id))
 
 
@@ -99,18 +108,30 @@ def called_data() -> Iterator[None]:
         raise as_sent(error, EVENT) from None
 
 
-def read(request: pb.ReceiveSignedDeliveryRequest) -> MessageDelivery | CallDelivery:
-    """What is brought."""
-    wanted = read_delivery(request.channel_id, request.payload)
-    if isinstance(wanted, calls_pb.ReceiveCallEventRequest):
-        with called_data():
-            return CallDelivery(UUID(wanted.channel_id), wanted.event.source_id, fact_from(wanted.event))
-    if isinstance(wanted, messages_pb.ReceiveMailRequest):
-        return MessageDelivery(wanted, {"channel_id": UUID(wanted.channel_id)} | row_of(parse_mail(wanted.mail)))
-    return MessageDelivery(wanted, INBOUND_MESSAGES.values_of(wanted.inbound_message))
-
-
 def receipt(message: InboundMessage) -> pb.ReceiveSignedDeliveryResponse:
-    """What the adapter is told of it."""
+    """What the adapter is told of what it brought."""
     kept = INBOUND_MESSAGES.message_of(message)
     return pb.ReceiveSignedDeliveryResponse(inbound_message_id=kept.id, state=kept.state, reason=kept.reason)
+
+
+def told_of(message: OutboundMessage) -> pb.ReceiveSignedDeliveryResponse:
+    """What the adapter is told of what it reported on."""
+    kept = OUTBOUND_MESSAGES.message_of(message)
+    return pb.ReceiveSignedDeliveryResponse(outbound_message_id=kept.id, outbound_state=kept.state)
+
+
+def given(taken: Taken) -> pb.TakeOutboundMessagesResponse:
+    """What the adapter is to send."""
+    deliveries = [
+        pb.OutboundDelivery(
+            outbound_message_id=str(each.id),
+            attempt=each.attempt_count,
+            from_address=each.from_address or "",
+            to_addresses=each.to_addresses,
+            text=each.text,
+            thread_references=each.thread_references,
+            lease_end_time=timestamp(taken.until),
+        )
+        for each in taken.messages
+    ]
+    return pb.TakeOutboundMessagesResponse(deliveries=deliveries)

@@ -4,6 +4,7 @@ import dataclasses
 from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from uuid import UUID
 
 import orjson
 from crm.service_desk.v1 import calls_pb2 as calls_pb
@@ -14,6 +15,8 @@ from crm_kit.resource.validation import check_message
 from crm_kit.resource.values import enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
+
+from crm_service_desk.outbound_messages.model import MAX_DETAIL, Report, State
 
 # Where a request has what happened to a call.
 EVENT = "event"
@@ -26,26 +29,92 @@ CALLS = {
     "call.ended": calls_pb.CallEvent.TYPE_ENDED,
     "call.recording": calls_pb.CallEvent.TYPE_RECORDING,
 }
+# What became of a message that the adapter has taken, by how the report is called.
+REPORTS = {"message.sent": State.SENT, "message.delivered": State.DELIVERED, "message.failed": State.FAILED}
+TAKE = "messages.take"
+MAX_TAKEN, TAKEN = 20, 10
 # No list of a message has more entries; what has is not worth the time to look at each.
 MAX_ENTRIES = 100
+MAX_ATTEMPT = 1_000_000
 Kind = TypeVar("Kind", bound=Message)
 Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest | calls_pb.ReceiveCallEventRequest
 
 
-def read_delivery(channel_id: str, payload: bytes) -> Request:
+@dataclasses.dataclass(frozen=True, slots=True)
+class MessageReport:
+    """What an adapter reports on a message that it has taken."""
+
+    message_id: UUID
+    report: Report
+
+
+def read_delivery(channel_id: str, payload: bytes) -> Request | MessageReport:
     """The request that a delivery means, which keeps the contract's rules; InvalidArgument where it means none."""
-    content = as_object(payload)
-    type, data = content.get("type"), content.get("data")
-    if not isinstance(data, dict):
-        raise invalid_field("data", "delivery_object", "must be an object")
+    type, data = type_and_data(payload)
     if type == MESSAGE:
         return message_request(channel_id, data)
     if type == MAIL:
         return mail_request(channel_id, data)
     if type in CALLS:
         return call_request(channel_id, CALLS[type], data)
-    known = ", ".join((MESSAGE, MAIL, *CALLS))
-    raise invalid_field("type", "delivery_type", f"must be one of {known}", metadata={"types": known})
+    if type in REPORTS:
+        return message_report(REPORTS[type], data)
+    raise unknown_type(MESSAGE, MAIL, *CALLS, *REPORTS)
+
+
+def read_take(payload: bytes) -> int:
+    """How many messages an adapter wants to take; InvalidArgument where it wants something else."""
+    type, data = type_and_data(payload)
+    if type != TAKE:
+        raise unknown_type(TAKE)
+    check_names(data, {"limit"})
+    return whole_number(data, "limit", least=1, most=MAX_TAKEN) if "limit" in data else TAKEN
+
+
+def type_and_data(payload: bytes) -> tuple[str, dict[str, Any]]:
+    """What a delivery is, and what it has; InvalidArgument for what is none."""
+    content = as_object(payload)
+    type, data = content.get("type"), content.get("data")
+    if not isinstance(data, dict):
+        raise invalid_field("data", "delivery_object", "must be an object")
+    return type if isinstance(type, str) else "", data
+
+
+def unknown_type(*known: str) -> InvalidArgument:
+    types = ", ".join(known)
+    return invalid_field("type", "delivery_type", f"must be one of {types}", metadata={"types": types})
+
+
+def message_report(state: State, data: dict[str, Any]) -> MessageReport:
+    """What became of a message, and of which attempt that is said."""
+    check_names(data, {"outbound_message_id", "attempt", *(["detail"] if state is State.FAILED else [])})
+    attempt = whole_number(data, "attempt", least=1, most=MAX_ATTEMPT)
+    detail = data.get("detail")
+    if detail is not None and not (isinstance(detail, str) and len(detail) <= MAX_DETAIL and detail.isprintable()):
+        what = f"must be a text in one line of at most {MAX_DETAIL} characters"
+        raise invalid_field("data.detail", "delivery_detail", what, metadata={"most": str(MAX_DETAIL)})
+    id = data.get("outbound_message_id")
+    try:
+        message_id = UUID(id if isinstance(id, str) else "")
+    except ValueError:
+        raise invalid_field("data.outbound_message_id", "string.uuid", "must be a UUID") from None
+    return MessageReport(message_id, Report(state, detail or None, attempt))
+
+
+def check_names(data: dict[str, Any], known: set[str]) -> None:
+    """InvalidArgument for a name that the data cannot have."""
+    if unknown := data.keys() - known:
+        raise invalid_field(f"data.{min(unknown)}", "unknown_field", "there is no such field")
+
+
+def whole_number(data: dict[str, Any], name: str, *, least: int, most: int) -> int:
+    """A number of the data; InvalidArgument for anything else."""
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        detail = f"must be a whole number from {least} to {most}"
+        metadata = {"least": str(least), "most": str(most)}
+        raise invalid_field(f"data.{name}", "delivery_number", detail, metadata=metadata)
+    return value
 
 
 def as_object(payload: bytes) -> Mapping[str, Any]:
@@ -71,8 +140,7 @@ def message_request(channel_id: str, data: dict[str, Any]) -> pb.CreateInboundMe
 def mail_request(channel_id: str, data: dict[str, Any]) -> pb.ReceiveMailRequest:
     """A mail as `ReceiveMail` takes it."""
     text = data.get("mail")
-    if data.keys() - {"mail"}:
-        raise invalid_field(f"data.{min(data.keys() - {'mail'})}", "unknown_field", "there is no such field")
+    check_names(data, {"mail"})
     try:
         # Line breaks within are none of the mail's.
         mail = b64decode("".join(text.split()), validate=True) if isinstance(text, str) else b""

@@ -14,7 +14,7 @@ ANALYST = "ANALYST"
 
 CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
 SALES_RECORDS = ("leads", "opportunities", "orders")
-SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "calls")
+SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "outbound_messages", "calls")
 SCORING_RECORDS = ("credit",)
 SHARED = ("users", "teams", "calendars", "service_levels", "channels", "pools", "pipelines", "quality_rules")
 

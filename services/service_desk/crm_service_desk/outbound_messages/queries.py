@@ -1,0 +1,216 @@
+"""Every SELECT on outbound messages that their declaration does not make."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from crm_kit.attachments.model import Attachment
+from crm_kit.attachments.resource import ATTACHMENTS
+from crm_kit.database.connections import ALL_TENANTS, Database
+from crm_kit.database.statements import statement
+from crm_kit.database.work import Reader
+from crm_kit.plumbing import access_tenants
+from sqlalchemy import DateTime, Select, all_, any_, bindparam, false, or_, select, union
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Text, Uuid
+
+from crm_service_desk.addresses.tables import address_holders, addresses
+from crm_service_desk.cases.model import Case
+from crm_service_desk.inbound_messages.model import InboundMessage
+from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
+from crm_service_desk.inbound_messages.tables import inbound_messages
+from crm_service_desk.outbound_messages.model import OutboundMessage
+from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
+from crm_service_desk.outbound_messages.tables import outbound_messages, outbound_queue
+
+# More than all processes send at once.
+MAX_DUE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A message that is to go, or to be given up."""
+
+    tenant_id: UUID
+    message_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A message's place in the queue; as the columns of `outbound_queue`."""
+
+    channel_id: UUID
+    by_mailbox: bool
+    due_time: datetime
+    end_time: datetime
+
+
+@statement
+def last_message() -> Select[Any]:
+    """That which was written to us last in a case, by a channel if one is named; not by a program."""
+    message, channel_id = inbound_messages.c, bindparam("channel_id", type_=Uuid)
+    return (
+        select(message.id)
+        .where(
+            message.tenant_id == bindparam("tenant_id"),
+            message.case_id == bindparam("case_id"),
+            message.automatic == false(),
+            or_(channel_id.is_(None), message.channel_id == channel_id),
+        )
+        .order_by(message.create_time.desc(), message.id.desc())
+        .limit(1)
+    )
+
+
+@statement
+def addresses_of_case() -> Any:
+    """Which of these addresses its customer has, or somebody has who wrote in it.
+
+    Its customer is its contact, its account, and whoever else is at that account.
+    """
+    holder, asked = address_holders.c, any_(bindparam("asked", type_=ARRAY(Text)))
+    account_id = bindparam("account_id", type_=Uuid)
+    customers = (
+        select(addresses.c.address)
+        .join(
+            address_holders,
+            (holder.tenant_id == addresses.c.tenant_id)
+            & (holder.id == addresses.c.holder_id)
+            & (holder.version == addresses.c.version),
+        )
+        .where(
+            addresses.c.tenant_id == bindparam("tenant_id"),
+            addresses.c.address == asked,
+            holder.present,
+            or_(holder.id == bindparam("contact_id", type_=Uuid), account_id == any_(holder.account_ids)),
+        )
+    )
+    writers = select(inbound_messages.c.from_address).where(
+        inbound_messages.c.tenant_id == bindparam("tenant_id"),
+        inbound_messages.c.case_id == bindparam("case_id"),
+        inbound_messages.c.from_address == asked,
+    )
+    return union(customers, writers)
+
+
+@statement
+def message_by_source() -> Select[Any]:
+    message = outbound_messages.c
+    return select(message.id, message.source_id).where(
+        message.tenant_id == bindparam("tenant_id"),
+        message.channel_id == bindparam("channel_id"),
+        message.source_id == any_(bindparam("sources", type_=ARRAY(Text))),
+    )
+
+
+@statement
+def due_messages() -> Select[Any]:
+    """Across tenants, those first that have waited longest; none of the tenants of `without`."""
+    queue, tenants = outbound_queue.c, access_tenants.c
+    is_due = queue.by_mailbox & (queue.due_time <= bindparam("due_by", type_=DateTime(timezone=True)))
+    return (
+        select(queue.tenant_id, queue.message_id)
+        .join(access_tenants, tenants.tenant_id == queue.tenant_id)
+        .where(tenants.active, is_due, queue.tenant_id != all_(bindparam("without", type_=ARRAY(Uuid))))
+        .order_by(queue.due_time)
+        .limit(MAX_DUE)
+    )
+
+
+@statement
+def ended_messages() -> Select[Any]:
+    """Across tenants: what nobody has taken for too long, and nobody has at this moment."""
+    queue, tenants = outbound_queue.c, access_tenants.c
+    by = bindparam("due_by", type_=DateTime(timezone=True))
+    return (
+        select(queue.tenant_id, queue.message_id)
+        .join(access_tenants, tenants.tenant_id == queue.tenant_id)
+        .where(tenants.active, ~queue.by_mailbox, queue.end_time <= by, queue.due_time <= by)
+        .order_by(queue.end_time)
+        .limit(MAX_DUE)
+    )
+
+
+@statement
+def waiting_in_channel() -> Select[Any]:
+    queue = outbound_queue.c
+    return (
+        select(queue.message_id)
+        .where(
+            queue.tenant_id == bindparam("tenant_id"),
+            queue.channel_id == bindparam("channel_id"),
+            ~queue.by_mailbox,
+            queue.due_time <= bindparam("due_by", type_=DateTime(timezone=True)),
+        )
+        .order_by(queue.due_time, queue.message_id)
+        .limit(bindparam("most"))
+    )
+
+
+@statement
+def place_of_message() -> Select[Any]:
+    queue = outbound_queue.c
+    return select(queue.channel_id, queue.by_mailbox, queue.due_time, queue.end_time).where(
+        queue.tenant_id == bindparam("tenant_id"), queue.message_id == bindparam("message_id")
+    )
+
+
+async def find_last(reader: Reader, case_id: UUID, channel_id: UUID | None) -> InboundMessage | None:
+    """What was written to us last in a case, by a channel if one is named."""
+    row = await reader.one(last_message(), case_id=case_id, channel_id=channel_id)
+    return await INBOUND_MESSAGES.get(reader, row["id"]) if row else None
+
+
+async def find_strangers(reader: Reader, case: Case, asked: Sequence[str]) -> list[str]:
+    """Those of the addresses that are neither its customer's nor of anybody who wrote in the case."""
+    customer = {"contact_id": case.contact_id, "account_id": case.account_id}
+    rows = await reader.all(addresses_of_case(), case_id=case.id, asked=list(asked), **customer)
+    known = {row[0] for row in rows}
+    return [each for each in asked if each not in known]
+
+
+async def find_by_source(reader: Reader, channel_id: UUID, sources: Sequence[str]) -> OutboundMessage | None:
+    """The message of a channel that is called so; by the first of several ids that means one."""
+    rows = await reader.all(message_by_source(), channel_id=channel_id, sources=list(sources))
+    known = {row["source_id"]: row["id"] for row in rows}
+    found = next((known[each] for each in sources if each in known), None)
+    return await OUTBOUND_MESSAGES.find(reader, found) if found else None
+
+
+async def get_due(database: Database, due_by: datetime, *, without: Collection[UUID]) -> list[Due]:
+    """What mailboxes are to send by now, by the machines' clock."""
+    rows = await database.all(ALL_TENANTS, due_messages(), {"due_by": due_by, "without": list(without)})
+    return [Due(**row) for row in rows]
+
+
+async def get_ended(database: Database, due_by: datetime) -> list[Due]:
+    """What no adapter has taken in time, by the machines' clock."""
+    return [Due(**row) for row in await database.all(ALL_TENANTS, ended_messages(), {"due_by": due_by})]
+
+
+async def find_waiting(reader: Reader, channel_id: UUID, due_by: datetime, *, most: int) -> list[OutboundMessage]:
+    """What an adapter can take of a channel, those first that wait the longest."""
+    rows = await reader.all(waiting_in_channel(), channel_id=channel_id, due_by=due_by, most=most)
+    ids = [row["message_id"] for row in rows]
+    found = await OUTBOUND_MESSAGES.get_many(reader, ids)
+    return [found[id] for id in ids]
+
+
+async def find_place(reader: Reader, message_id: UUID) -> Place | None:
+    """Its place in the queue, while it is to go."""
+    row = await reader.one(place_of_message(), message_id=message_id)
+    return Place(**row) if row else None
+
+
+async def find_files(reader: Reader, message: OutboundMessage) -> list[Attachment] | None:
+    """The files that go with it, in their order; None when one of them is gone."""
+    found = [await ATTACHMENTS.find(reader, each) for each in message.attachment_ids]
+    here = [each for each in found if each is not None and is_of_case(each, message.case_id)]
+    return here if len(here) == len(found) else None
+
+
+def is_of_case(file: Attachment, case_id: UUID) -> bool:
+    """Whether a file is attached to a case, and was not deleted."""
+    return file.state == "AVAILABLE" and (file.collection, file.record_id) == ("cases", case_id)
