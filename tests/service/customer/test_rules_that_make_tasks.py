@@ -58,11 +58,14 @@ async def test_the_owner_of_an_account_that_becomes_dormant_has_to_call_it_withi
     assert (task.source, task.rule_id, task.creator_id) == (Task.SOURCE_RULE, rule.id, str(user.id))
     assert task.priority == Task.PRIORITY_HIGH
     assert await told(customer, owner) == ["TASK_ASSIGNED"]
+    # What they do themselves nobody tells them, also of a task that a rule has made.
+    await todo.reopen(owner, await todo.complete(owner, task))
+    assert await told(customer, owner) == ["TASK_ASSIGNED"]
     # Who is given one by a rule of their own is told, too.
     own = await new_account(customer, user, industry="steel")
     await change_status(customer, user, own.id)
     await rules.ran(user, rule, 2)
-    assert await told(customer, user) == ["TASK_ASSIGNED"]
+    assert await told(customer, user) == ["TASK_ENDED", "TASK_ASSIGNED"]
 
 
 async def test_a_rule_that_gives_a_task_to_who_may_not_read_the_record_says_so_and_makes_none(
