@@ -363,6 +363,19 @@ async def test_who_gives_a_record_on_moves_no_deadline_and_asks_nothing_of_times
     assert (after.assignee_id, after.deadline_time.ToDatetime(tzinfo=UTC)) == (str(owner.id), due)
 
 
+async def test_of_several_tasks_that_go_along_somebody_is_told_by_one_notice(
+    customer: Running, todo: ToDo, owner: User, clerk: User
+) -> None:
+    account, heir = await new_account(customer, owner), await customer.user(owner.tenant_id)
+    for title in ("call", "write", "visit"):
+        await todo.create(clerk, account.id, title, assignee_id=str(owner.id))
+    await update_owner(customer, owner, account.id, heir)
+    assert await told(customer, heir) == ["RECORD_ASSIGNED", "TASK_ASSIGNED"]
+    last = (await raised(customer, owner.tenant_id))[-1]
+    assert (last.collection, last.record_id, last.count) == ("accounts", account.id, 3)
+    assert len(await Mine(customer).titles(heir)) == 3
+
+
 async def test_who_may_not_read_the_record_any_more_is_not_told_that_their_task_is_open_again(
     customer: Running, todo: ToDo, owner: User, clerk: User
 ) -> None:

@@ -13,7 +13,7 @@ from crm_kit.plumbing import tasks
 from crm_kit.resource.owners import Given, GoesAlong
 from crm_kit.tasks.commands import save
 from crm_kit.tasks.model import State
-from crm_kit.tasks.notices import tell_assigned
+from crm_kit.tasks.notices import tell_going_along
 from crm_kit.tasks.place import Place
 from crm_kit.tasks.resource import IS_OPEN
 
@@ -27,15 +27,17 @@ def going_along(places: Mapping[str, Place]) -> GoesAlong:
             return
         rows = await work.all(open_tasks(), record_id=given.record_id, assignee_id=given.old_owner_id)
         found = await place.tasks.get_many(work, [row["id"] for row in rows], scope=Scope.ALL)
+        goes = []
         for before in found.values():
             if before.state is not State.OPEN:
                 # Ended just now.
                 continue
             after = before.given_to(given.new_owner_id)
-            # Who is given many records by a job is told of all of them together.
-            if work.job_id is None:
-                await tell_assigned(work, place, before, after)
             save(work, place, before, after, events.TaskUpdated)
+            goes.append(after)
+        # Who is given many records by a job is told of all of them together.
+        if work.job_id is None:
+            await tell_going_along(work, place, goes)
 
     return hand_on
 

@@ -4,11 +4,11 @@ A notice is about the task, so that each of several at a record is told of, and 
 is told nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from crm_kit.database.work import UnitOfWork
-from crm_kit.notice_texts import OUTCOME
+from crm_kit.notice_texts import OUTCOME, TOGETHER
 from crm_kit.notices import Kind, raise_notice
 from crm_kit.tasks.model import Moment, Task, held_by
 from crm_kit.tasks.place import Place
@@ -27,6 +27,23 @@ async def tell_assigned(work: UnitOfWork, place: Place, before: Task | None, aft
     if id is not None and (before is None or before.assignee_id != id):
         # Of what a rule gives, who has activated it knows no more than others.
         await _tell(work, place, after, Kind.NOTICE_KIND_TASK_ASSIGNED, [id], also_actor=bool(work.causes))
+
+
+async def tell_going_along(work: UnitOfWork, place: Place, given: Sequence[Task]) -> None:
+    """Gather a notice for who has got open tasks along with their record: of several one for all of them."""
+    if len(given) == 1:
+        await tell_assigned(work, place, None, given[0])
+    elif given and (id := given[0].assignee_id) is not None:
+        raise_notice(
+            work,
+            Kind.NOTICE_KIND_TASK_ASSIGNED,
+            [id],
+            record=(place.collection, given[0].record_id),
+            name=await place.name_of(work, given[0].record_id),
+            values={OUTCOME: TOGETHER},
+            also_actor=bool(work.causes),
+            count=len(given),
+        )
 
 
 async def tell_ended(work: UnitOfWork, place: Place, task: Task) -> None:
