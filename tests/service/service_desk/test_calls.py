@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from crm.customer.v1.accounts_pb2 import Account
+from crm.customer.v1.events_pb2 import AccountRestricted
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.service_desk.v1 import calls_pb2 as pb
@@ -24,6 +26,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.history import changes_of
 from tests.service.notices import told
+from tests.service.restricting import EVERYBODY
 from tests.service.running import refused
 from tests.service.service_desk.desk import Desk
 from tests.service.service_desk.telephony import AGENT, CHENS, OURS, Channel, Telephony, stands, telephony_of
@@ -135,6 +138,22 @@ async def test_a_number_that_one_contact_has_is_theirs_while_it_rings(phones: Te
     assert (call.contact_id, call.account_id, call.account_name) == (contact_id, account_id, "华信电力")
     (rang,) = await phones.desk.emitted(events_pb2.CallRang)
     assert (rang.call.id, rang.call.user_id) == (call.id, str(phones.wang.id))
+
+
+async def test_calls_with_a_restricted_account_are_seen_by_whom_it_is_open_to(phones: Telephony) -> None:
+    account_id = await phones.intake.account()
+    await phones.intake.contact(account_id, phone_numbers=[CHENS])
+    call = await phones.talked()
+    everybody = await phones.running.user(phones.desk.user.tenant_id, grants=EVERYBODY)
+    assert await phones.listed(by=everybody) == [call.id]
+    told = AccountRestricted(account=Account(id=account_id, display_name="华信电力", restricted=True))
+    ids: dict[str, Any] = {"tenant_id": everybody.tenant_id, "aggregate_id": UUID(account_id)}
+    await phones.running.hear(told, **ids, version=9)
+    # Who took part in it, too.
+    for by, seen in ((everybody, []), (phones.wang, []), (phones.desk.user, [call.id])):
+        assert await phones.listed(by=by) == seen
+    with refused("NOT_FOUND", "CALL_NOT_FOUND"):
+        await phones.screen(call, by=phones.wang)
 
 
 async def test_a_number_is_known_however_the_telephone_system_writes_it(phones: Telephony) -> None:
