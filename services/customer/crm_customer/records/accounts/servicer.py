@@ -35,7 +35,7 @@ class AccountServicer:
             own.stand_in_for(work)
             values = await ACCOUNTS.to_create(own, request.account)
             created = await commands.create_account_from_lead(own, values, UUID(request.lead_id))
-            return ACCOUNTS.message(own, created)
+            return await ACCOUNTS.answer(own, created)
 
     async def GetAccount(self, request: pb.GetAccountRequest, reader: Reader) -> pb.Account:
         return await ACCOUNTS.read(reader, request.id)
@@ -46,16 +46,16 @@ class AccountServicer:
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, work: UnitOfWork) -> pb.Account:
         before, values = await ACCOUNTS.to_update(work, request)
         updated = await commands.update_account(work, before, values, keep_opportunities=request.keep_opportunities)
-        return ACCOUNTS.message(work, updated)
+        return await ACCOUNTS.answer(work, updated)
 
     async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: UnitOfWork) -> pb.Account:
         before, status = await ACCOUNTS.target(work, request), value_in(request, "status", Status)
-        return ACCOUNTS.message(work, commands.change_account_status(work, before, status))
+        return await ACCOUNTS.answer(work, commands.change_account_status(work, before, status))
 
     async def ConfirmAccountFields(self, request: pb.ConfirmAccountFieldsRequest, work: UnitOfWork) -> pb.Account:
         before = await ACCOUNTS.target(work, request)
         confirmed = await commands.confirm_account_fields(work, before, checks_of(work, request))
-        return ACCOUNTS.message(work, confirmed)
+        return await ACCOUNTS.answer(work, confirmed)
 
     async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: UnitOfWork) -> pb.Account:
         return ACCOUNTS.message(work, await commands.archive_account(work, await ACCOUNTS.target(work, request)))
