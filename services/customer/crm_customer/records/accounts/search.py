@@ -10,15 +10,13 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.identity.access import Scope, is_closed
 from crm_kit.identity.membership import as_member
-from sqlalchemy import Select, any_, bindparam, not_, select
+from sqlalchemy import Select, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import account_search, accounts
-from crm_customer.records.contacts.resource import open_to
-from crm_customer.records.contacts.tables import contact_accounts, contacts
 from crm_customer.records.search.candidates import ACCOUNT_SEARCH, owner_token, team_token
 from crm_customer.records.search.searching import Labels, Search, Visible
 from crm_customer.records.search.tables import put_found_by
@@ -130,29 +128,8 @@ def label_of(texts: RecordTexts) -> RecordTexts:
     return RecordTexts(names=texts.names[:1])
 
 
-async def unseen_names(reader: Reader, ids: Collection[UUID]) -> Mapping[UUID, Collection[str]]:
-    """Of accounts what those of their contacts are called that are at a restricted one as well."""
-    found: dict[UUID, set[str]] = {}
-    for row in await reader.all(names_of_closed_contacts(), ids=list(ids)):
-        found.setdefault(row["account_id"], set()).add(row["display_name"])
-    return found
-
-
-@statement
-def names_of_closed_contacts() -> Select[Any]:
-    at = contact_accounts
-    return (
-        select(at.c.account_id, contacts.c.display_name)
-        .join(contacts, (contacts.c.tenant_id == at.c.tenant_id) & (contacts.c.id == at.c.contact_id))
-        .where(
-            at.c.tenant_id == bindparam("tenant_id"),
-            at.c.account_id == any_(bindparam("ids", type_=ARRAY(Uuid))),
-            not_(open_to(Scope.ALL)),
-        )
-    )
-
-
-LABELS = Labels(sees_labels, labels_among, label_of, unseen_names)
+# Which contacts are closed to the reader contacts know: `ACCOUNT_SEARCH` of theirs is what is answered by.
+LABELS = Labels(sees_labels, labels_among, label_of)
 SEARCH = Search(ACCOUNTS, ACCOUNT_SEARCH, found_by, visible=seen_by, labels=LABELS)
 
 

@@ -12,16 +12,17 @@ from crm_customer.records.accounts import commands
 from crm_customer.records.accounts.model import Status
 from crm_customer.records.accounts.reads import READS
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.accounts.search import SEARCH
 from crm_customer.records.accounts.wire import read_to_pb
 from crm_customer.records.quality_rules.keeping import checks_of
+from crm_customer.records.search.searching import Search
 
 
 class AccountServicer:
     contract = pb.DESCRIPTOR.services_by_name["AccountService"]
 
-    def __init__(self, tokens: PageTokens, directory: Directory) -> None:
+    def __init__(self, tokens: PageTokens, search: Search, directory: Directory) -> None:
         self._tokens = tokens
+        self._search = search
         self._directory = directory
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, work: UnitOfWork) -> pb.Account:
@@ -83,4 +84,4 @@ class AccountServicer:
         )
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
-        return await SEARCH.answer(reader, request, pb.SearchAccountsResponse, self._tokens)
+        return await self._search.answer(reader, request, pb.SearchAccountsResponse, self._tokens)

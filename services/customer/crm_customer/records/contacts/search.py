@@ -1,6 +1,7 @@
 """What contacts are found by: who is calling, who has written."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,10 @@ from sqlalchemy import Select, any_, bindparam, not_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
-from crm_customer.records.accounts.search import sees_labels
+from crm_customer.records.accounts import search as accounts_search
 from crm_customer.records.contacts.model import Contact, Status
 from crm_customer.records.contacts.resource import CONTACTS, open_to
-from crm_customer.records.contacts.tables import contact_search, contacts
+from crm_customer.records.contacts.tables import contact_accounts, contact_search, contacts
 from crm_customer.records.search.candidates import CONTACT_SEARCH
 from crm_customer.records.search.searching import Labels, Search
 from crm_customer.records.search.tables import put_found_by
@@ -50,7 +51,35 @@ def nothing_of(_texts: RecordTexts) -> RecordTexts:
 
 
 # Whose accounts a contact is at changes without it: who sees it is asked of the record itself.
-SEARCH = Search(CONTACTS, CONTACT_SEARCH, found_by, labels=Labels(sees_labels, closed_among, nothing_of))
+SEARCH = Search(
+    CONTACTS, CONTACT_SEARCH, found_by, labels=Labels(accounts_search.sees_labels, closed_among, nothing_of)
+)
+
+
+async def unseen_names(reader: Reader, ids: Collection[UUID]) -> Mapping[UUID, Collection[str]]:
+    """Of accounts what those of their contacts are called that are at a restricted one as well."""
+    found: dict[UUID, set[str]] = {}
+    for row in await reader.all(names_of_closed_contacts(), ids=list(ids)):
+        found.setdefault(row["account_id"], set()).add(row["display_name"])
+    return found
+
+
+@statement
+def names_of_closed_contacts() -> Select[Any]:
+    at = contact_accounts
+    return (
+        select(at.c.account_id, contacts.c.display_name)
+        .join(contacts, (contacts.c.tenant_id == at.c.tenant_id) & (contacts.c.id == at.c.contact_id))
+        .where(
+            at.c.tenant_id == bindparam("tenant_id"),
+            at.c.account_id == any_(bindparam("ids", type_=ARRAY(Uuid))),
+            not_(open_to(Scope.ALL)),
+        )
+    )
+
+
+# Accounts are found by who is there, as far as the reader sees them.
+ACCOUNT_SEARCH = replace(accounts_search.SEARCH, labels=replace(accounts_search.LABELS, unseen=unseen_names))
 
 
 def put_contact_search_row(work: UnitOfWork, contact: Contact) -> None:
