@@ -470,3 +470,14 @@ def dying(method: Any, *, before: bool) -> Any:
         raise asyncio.CancelledError
 
     return die
+
+
+async def test_who_may_change_all_cases_writes_to_customers_within_the_scope_of_messages(
+    intake: Intake, inbox: Inbox
+) -> None:
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+    grants = {"outbound_messages.write": Scope.OWN, "cases.write": Scope.ALL}
+    agent = await intake.running.user(intake.desk.user.tenant_id, grants=grants)
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await write(intake, question.case_id, by=agent)
