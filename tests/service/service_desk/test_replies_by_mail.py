@@ -472,6 +472,20 @@ def dying(method: Any, *, before: bool) -> Any:
     return die
 
 
+async def test_mail_of_a_channel_whose_domain_is_not_ascii_leaves(intake: Intake, inbox: Inbox) -> None:
+    intake.mailbox = await intake.channel(
+        addresses=["service@华信.example"], case_opening=channels_pb2.Channel.CASE_OPENING_EVERYBODY
+    )
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+    message = await write(intake, question.case_id)
+    sent = await came_to(intake, message, "SENT")
+    ((_, mail),) = inbox.mails
+    assert mail["Message-ID"] == sent.source_id
+    assert sent.source_id.isascii()
+    assert "service@" + "华信".encode("idna").decode() + ".example" in str(mail["From"])
+
+
 async def test_who_may_change_all_cases_writes_to_customers_within_the_scope_of_messages(
     intake: Intake, inbox: Inbox
 ) -> None:

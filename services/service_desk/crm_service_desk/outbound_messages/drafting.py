@@ -52,6 +52,9 @@ async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMes
     else:
         check_plain(values)
     id, from_address = new_id(), next(iter(channel.addresses), None)
+    if by_mail and from_address is not None:
+        # As servers take it, its domain in ASCII; that stands in the Message-ID, too.
+        from_address = address_of(from_address, field=f"{PLACE}.channel_id")
     domain = (from_address or "").rpartition("@")[2]
     references = (*last.thread_references, last.source_id) if last and last.channel_id == channel.id else ()
     kept = {"attachment_ids": values.get("attachment_ids", ()), "text": values["text"], "case_id": case.id}
