@@ -164,7 +164,7 @@ def subject_of(case: Case, given: str | None, last: InboundMessage | None) -> st
     subject = given or (f"Re: {without_re(answered)}" if answered else case.title)
     subject = " ".join("".join(each if each.isprintable() else " " for each in subject).split())
     tag = f"[{case.number}]"
-    if case.number in subject:
+    if case.number in subject[:MAX_SUBJECT]:
         return subject[:MAX_SUBJECT]
     return f"{subject[: MAX_SUBJECT - len(tag) - 1].rstrip()} {tag}".lstrip()
 
