@@ -20,6 +20,7 @@ from crm_kit.wire import time_from
 from crm_service_desk.calls import expiring
 from crm_service_desk.calls.commands import expire
 from crm_service_desk.calls.expiring import Expiring
+from crm_service_desk.calls.tables import call_facts
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.history import changes_of
@@ -442,3 +443,17 @@ async def test_figures_say_how_long_calls_waited_and_were_talked_on_by_queue_and
         "售后": {"count": "3", "avg:waiting_seconds": "10", "max:waiting_seconds": "20", "sum:talk_seconds": "120"},
         "销售": {"count": "1", "avg:waiting_seconds": "20", "max:waiting_seconds": "20"},
     }
+
+
+async def test_a_name_that_is_used_again_is_no_news_of_a_call_of_which_the_events_are_kept_no_longer(
+    phones: Telephony,
+) -> None:
+    call = await phones.talked()
+    async with phones.running.unit_of_work(phones.desk.user.tenant_id) as work:
+        work.delete(call_facts, call_id=UUID(call.id))
+    later = timedelta(days=61)
+    await phones.desk.advance(later)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await phones.tell("RINGING", call.source_id, later.total_seconds(), extension="802")
+    assert refusal.fields == ["event.happen_time"]
+    assert await phones.get(call) == call

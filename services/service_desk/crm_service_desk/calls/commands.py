@@ -88,7 +88,7 @@ async def check_new(
     if before is None:
         # What has begun goes on to its end.
         channel.require_taking()
-    check_fits(fact, facts, now=work.now)
+    check_fits(fact, facts, now=work.now, begin_time=before.begin_time if before else None)
     if fact.user_id is not None and not await is_active_user(work, fact.user_id):
         raise invalid_field("event.user_id", "reference", "is not an active user", reason="REFERENCE_NOT_FOUND")
 
