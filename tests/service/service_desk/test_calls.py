@@ -457,3 +457,19 @@ async def test_a_name_that_is_used_again_is_no_news_of_a_call_of_which_the_event
         await phones.tell("RINGING", call.source_id, later.total_seconds(), extension="802")
     assert refusal.fields == ["event.happen_time"]
     assert await phones.get(call) == call
+
+
+async def test_a_call_stays_with_whose_telephone_it_was_when_somebody_else_gets_the_extension(
+    phones: Telephony,
+) -> None:
+    call = await phones.talked()
+    extension = Channel.Extension(extension="801", user_id=str(phones.li.id))
+    request = channels_pb2.UpdateChannelRequest(
+        channel=Channel(id=phones.channel.id, extensions=[extension]), update_mask=FieldMask(paths=["extensions"])
+    )
+    await phones.intake.channels.UpdateChannel(request, metadata=phones.desk.user.metadata)
+    await phones.tell("RECORDING", call.source_id, 99, recording_url="https://recordings.example/1.mp3")
+    assert (await phones.get(call)).user_id == str(phones.wang.id)
+    assert await phones.listed(by=phones.li) == []
+    # What rings from now on is the new one's.
+    assert (await phones.tell("RINGING", phones.source(), 200, extension="801")).user_id == str(phones.li.id)
