@@ -473,3 +473,33 @@ async def test_a_call_stays_with_whose_telephone_it_was_when_somebody_else_gets_
     assert await phones.listed(by=phones.li) == []
     # What rings from now on is the new one's.
     assert (await phones.tell("RINGING", phones.source(), 200, extension="801")).user_id == str(phones.li.id)
+
+
+async def test_who_was_not_told_of_a_missed_call_is_told_of_the_next_however_soon_it_comes(phones: Telephony) -> None:
+    # In a queue, of somebody whom nobody knew.
+    await phones.tell("ENDED", phones.source(), 0, queue="售后")
+    await phones.missed(60)
+    assert await told(phones.running, phones.wang) == ["CALL_MISSED"]
+    for second, extension in ((120, "802"), (180, "802")):
+        source_id = phones.source()
+        await phones.tell("RINGING", source_id, second, extension=extension)
+        await phones.tell("ENDED", source_id, second + 20)
+    assert await told(phones.running, phones.li) == ["CALL_MISSED"]
+
+
+async def test_a_call_of_a_restricted_account_is_nobodys_business_but_its_owners(phones: Telephony) -> None:
+    owner = await phones.running.user(phones.desk.user.tenant_id, grants=AGENT)
+    await phones.intake.account(phone_numbers=[CHENS], owner_id=str(owner.id), restricted=True)
+    call = await phones.missed()
+    assert call.account_id
+    assert await phones.listed(by=owner) == [call.id]
+    assert await phones.listed(by=phones.wang) == []
+    assert await told(phones.running, owner) == ["CALL_MISSED"]
+    assert await told(phones.running, phones.wang) == []
+    # Nor does asking for a call tell who it is, to whom all accounts but such are open.
+    grants = dict.fromkeys(("calls.read", "calls.dial", "accounts.read"), Scope.ALL)
+    curious = await phones.running.user(phones.desk.user.tenant_id, grants=grants)
+    extension = Channel.Extension(extension="800", user_id=str(curious.id))
+    channel = await phones.intake.channel(kind=Channel.KIND_TELEPHONE, extensions=[extension])
+    asked = await phones.dial(by=curious, channel_id=channel.id)
+    assert (stands(asked)[1], asked.account_id) == ("UNKNOWN", "")
