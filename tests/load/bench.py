@@ -36,6 +36,7 @@ PAGE = "/v1/accounts?page_size=50"
 RECKONED = (
     *("completeness", "missing_fields", "next_stale_time", "field_checks"),
     *("team_member_ids", "team_member_names"),
+    *("restricted", "restricted_by", "restriction_reason"),
 )
 MAX_REQUESTS = 100_000
 REST_SECONDS = 3.0
@@ -210,7 +211,7 @@ async def deep_path(subject: Subject, page: int) -> str:
 async def same_answers(*subjects: Subject) -> None:
     """Refuse to compare programs that do not serve the same: every field and, of a new account, every value.
 
-    But for what ours reckons of an account besides, at its own cost.
+    But for what ours tells of an account besides, at its own cost.
     """
     told = []
     for subject in subjects:

@@ -459,6 +459,8 @@ async def call_of(world: World, user: User) -> str:
     request: Any = await world.request(RPCS["ReceiveCallEvent"], everybody)
     request.event.user_id = str(user.id)
     return str(cast("Any", await world.call(RPCS["ReceiveCallEvent"], request, everybody.metadata)).id)
+
+
 async def channel(world: World, user: User) -> str:
     """One of mail with a mailbox that sends, once it has a password, which nothing here gives it."""
     everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))

@@ -1,4 +1,4 @@
-"""What the demo tenant has to show at once: an order that waits for approval, a mailbox, calls, proposed changes, tasks.
+"""What the demo tenant has to show at once: an order that waits for approval, a mailbox, calls, proposals, tasks.
 
 The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job; of the
 changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a message that

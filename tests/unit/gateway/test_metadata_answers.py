@@ -113,6 +113,7 @@ async def test_the_caller_is_told_what_they_may_do_and_again_when_that_changes(
     assert changed.json()["grants"] == [
         {"permission": "accounts.read", "scope": "ALL"},
         {"permission": "accounts.write", "scope": "ALL"},
+        {"permission": "accounts.restrict", "scope": "ALL"},
     ]
     orders = (await client.get("/v1/metadata/orders")).json()["grants"]
     assert [each["permission"] for each in orders] == ["orders.read", "orders.write", "orders.release"]

@@ -135,13 +135,13 @@ def test_a_late_failure_of_what_waits_again_or_was_cancelled_means_nothing() -> 
     assert cancelled.heard(Report(State.SENT, attempt=1), now=NOW).state is State.SENT
 
 
-@pytest.mark.parametrize("state", set(State) - {State.QUEUED})
+@pytest.mark.parametrize("state", [each for each in State if each is not State.QUEUED])
 def test_only_what_waits_can_be_cancelled(state: State) -> None:
     with pytest.raises(FailedPrecondition):
         replace(MESSAGE, state=state).cancel()
 
 
-@pytest.mark.parametrize("state", set(State) - {State.FAILED})
+@pytest.mark.parametrize("state", [each for each in State if each is not State.FAILED])
 def test_only_what_has_failed_is_sent_again(state: State) -> None:
     with pytest.raises(FailedPrecondition):
         replace(MESSAGE, state=state).retry()

@@ -80,7 +80,7 @@ async def test_a_letter_goes_under_tls_to_a_server_that_proves_its_name_and_whol
         assert (outcome.later, outcome.never) == ({}, {})
         ((recipients, mail),) = inbox.mails
         assert recipients == LETTER.recipients
-        assert mail.get_payload().splitlines() == [".a", "..b"]
+        assert str(mail.get_payload()).splitlines() == [".a", "..b"]
         assert await refused(server, "wrong") is Failure.LOGIN_REFUSED
         assert await refused(replace(server, trust=ssl.create_default_context())) is Failure.NOT_TRUSTED
         assert await refused(replace(server, host="smtp.elsewhere.example")) is Failure.NOT_TRUSTED

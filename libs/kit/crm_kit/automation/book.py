@@ -27,7 +27,7 @@ from crm_kit.database.work import Reader
 from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import automation_rules
-from crm_kit.resource.shape import CUSTOM
+from crm_kit.resource.declaration import CUSTOM
 
 REMEMBER_SECONDS = 1.0
 IDLE_SECONDS = 60.0

@@ -18,7 +18,7 @@ from crm_kit.custom_fields.model import CustomField
 from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.resource.codecs import is_map
 from crm_kit.resource.contract import ADDRESSING
-from crm_kit.resource.shape import CUSTOM
+from crm_kit.resource.declaration import CUSTOM
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.values import MONEY, VALUE, enum_prefix
 from crm_kit.resource.violations import joined

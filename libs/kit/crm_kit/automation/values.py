@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from crm_kit.database.connections import Record
 from crm_kit.resource import history
 from crm_kit.resource.codecs import Unset
-from crm_kit.resource.shape import CUSTOM
+from crm_kit.resource.declaration import CUSTOM
 from crm_kit.resource.writing import Resource
 
 

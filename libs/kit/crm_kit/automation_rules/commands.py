@@ -24,7 +24,7 @@ from crm_kit.errors import FailedPrecondition, InvalidArgument, NotFound, invali
 from crm_kit.filtering.tree import Field, FieldType, Filter, fields_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
-from crm_kit.resource.shape import CUSTOM
+from crm_kit.resource.declaration import CUSTOM
 from crm_kit.resource.writing import Resource
 
 # Of a tenant and collection: each event of it is held against all of them, and processes remember their filters and

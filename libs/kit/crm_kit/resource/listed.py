@@ -16,7 +16,8 @@ from crm_kit.filtering.tree import FieldType
 from crm_kit.money import Money
 from crm_kit.paging import OrderColumn, parse_order_by
 from crm_kit.resource.codecs import annotation_of
-from crm_kit.resource.shape import CURRENCY, ResourceShape
+from crm_kit.resource.declaration import CURRENCY
+from crm_kit.resource.shape import ResourceShape
 from crm_kit.resource.values import DeclarationError, enum_prefix
 
 TYPES: dict[Any, FieldType] = {

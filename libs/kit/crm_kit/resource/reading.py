@@ -25,11 +25,12 @@ from crm_kit.identity.membership import READING
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
 from crm_kit.resource.conflicts import check_unchanged
+from crm_kit.resource.declaration import Entity, Shown, Visible
 from crm_kit.resource.label import Label, closed_to_reader
 from crm_kit.resource.label import Shown as How
 from crm_kit.resource.listed import check_default_order, filter_schema, orders
 from crm_kit.resource.reach import Reach
-from crm_kit.resource.shape import Entity, ResourceShape, Shown, Visible
+from crm_kit.resource.shape import ResourceShape
 
 Response = TypeVar("Response", bound=Message)
 Row = TypeVar("Row")

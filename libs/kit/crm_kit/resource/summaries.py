@@ -43,10 +43,10 @@ from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import FieldType, Filter, Shaped
 from crm_kit.identity.access import Scope
 from crm_kit.listing import Listing, context_of, whole_rows
+from crm_kit.resource.declaration import CURRENCY
 from crm_kit.resource.listed import column_of, key_of
 from crm_kit.resource.questions import MAX_GROUPS, AnyResource, By, Function, Grouping, Measure, Question
 from crm_kit.resource.reading import NO_BINDS
-from crm_kit.resource.shape import CURRENCY
 from crm_kit.scans import within_share
 
 # A group has a row of its own, and one for each currency; so have all records together.

@@ -15,7 +15,8 @@ from crm_kit.errors import FieldViolation, InvalidArgument, invalid_field
 from crm_kit.masks import changes_of, mask_fields
 from crm_kit.resource.codecs import Unset, read_all
 from crm_kit.resource.contract import FieldContract
-from crm_kit.resource.shape import CUSTOM, ResourceShape
+from crm_kit.resource.declaration import CUSTOM
+from crm_kit.resource.shape import ResourceShape
 from crm_kit.resource.validation import check_fields
 from crm_kit.resource.violations import below, joined
 

@@ -24,10 +24,10 @@ from crm_kit.resource.actions import Try, check_tries
 from crm_kit.resource.codecs import build
 from crm_kit.resource.concealing import conceal_changes
 from crm_kit.resource.contract import NAME, snake
+from crm_kit.resource.declaration import CUSTOM, Entity, Shown
 from crm_kit.resource.label import Shown as How
 from crm_kit.resource.owners import given_on, tell_assigned
 from crm_kit.resource.reading import ReadableResource, Response
-from crm_kit.resource.shape import CUSTOM, Entity, Shown
 
 # Fields whose change is no news: they change with every change.
 BOOKKEEPING = ("version", "update_time")

@@ -10,7 +10,7 @@ from crm_kit.directory.roles import existing_roles, require_roles
 from crm_kit.errors import denied
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.plumbing import access_users
-from crm_kit.resource.shape import Visible
+from crm_kit.resource.declaration import Visible
 from crm_kit.sharing.model import Visibility
 
 SHARE = "reports.share"

@@ -92,9 +92,7 @@ class SignedDeliveryServicer:
         return await retried(attempt)
 
 
-async def keep_call(
-    unit: UnitOfWork, channel_id: UUID, event: calls_pb.CallEvent
-) -> pb.ReceiveSignedDeliveryResponse:
+async def keep_call(unit: UnitOfWork, channel_id: UUID, event: calls_pb.CallEvent) -> pb.ReceiveSignedDeliveryResponse:
     """Take in what happened to a call."""
     with called_data():
         call = await receive_event(unit, channel_id, event.source_id, fact_from(event))

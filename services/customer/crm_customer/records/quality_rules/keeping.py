@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.database.work import Reader, UnitOfWork
-from crm_kit.resource.shape import CUSTOM
+from crm_kit.resource.declaration import CUSTOM
 from crm_kit.resource.writing import Resource
 
 from crm_customer.records.quality_rules import quality
