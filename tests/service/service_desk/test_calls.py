@@ -272,6 +272,14 @@ async def test_the_screen_has_the_customers_open_cases_and_the_calls_before(phon
     assert seen.value_tier == value_tier_pb2.VALUE_TIER_UNSPECIFIED
 
 
+async def test_the_screen_does_not_tell_what_roles_hide(phones: Telephony) -> None:
+    account_id = str(await phones.desk.key_account())
+    await phones.intake.account(id=UUID(account_id), version=2, phone_numbers=[CHENS])
+    call = await phones.tell("RINGING", phones.source(), 0)
+    reader = await phones.running.user(phones.desk.user.tenant_id, hidden_fields=["scores.value_tier"])
+    assert (await phones.screen(call, by=reader)).value_tier == value_tier_pb2.VALUE_TIER_UNSPECIFIED
+
+
 async def test_the_screen_of_an_unknown_number_has_the_calls_with_that_number(phones: Telephony) -> None:
     before = await phones.talked()
     await phones.talked(from_number="+8613800138001")
