@@ -20,6 +20,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.outbound_http.addresses import reach_of
 from crm_kit.rpc.status import reason_of
 from crm_service_desk.mailboxes.passwords import Passwords
+from crm_service_desk.outbound_messages import sending
 from crm_service_desk.outbound_messages.queries import Due, Place, find_place
 from crm_service_desk.outbound_messages.sending import Sending
 
@@ -495,3 +496,25 @@ async def test_who_may_change_all_cases_writes_to_customers_within_the_scope_of_
     agent = await intake.running.user(intake.desk.user.tenant_id, grants=grants)
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
         await write(intake, question.case_id, by=agent)
+
+
+async def test_a_message_that_cannot_be_put_into_a_mail_waits_and_says_so(
+    intake: Intake, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+
+    def broken(*_: Any) -> Any:
+        raise AttributeError("nobody has thought of that")
+
+    monkeypatch.setattr(sending, "compose", broken)
+    message = await write(intake, question.case_id)
+
+    async def waits() -> bool:
+        found = await get(intake, message)
+        return (name_of(found), found.failure) == ("QUEUED", Outbound.FAILURE_PUT_OFF)
+
+    await eventually(waits, seconds=20)
+    monkeypatch.undo()
+    await sending_of(intake, hours=1).send(Due(intake.desk.user.tenant_id, UUID(message.id)))
+    assert name_of(await get(intake, message)) == "SENT"

@@ -150,6 +150,12 @@ class Sending:
             return
         except TimeoutError:
             outcome = Outcome(later=dict.fromkeys(turn.message.pending_addresses, "the server took too long"))
+        except (Unavailable, Conflict):
+            raise
+        except Exception:
+            # Not foreseen, and perhaps of this message alone: the log knows what, and it waits as others do.
+            log.exception("outbound_messages.failed", message_id=str(due.message_id))
+            outcome = Outcome(later=dict.fromkeys(turn.message.pending_addresses, "an internal error"))
         await retried(lambda: self._note(turn, outcome))
 
     async def _turn(self, due: Due) -> Turn | None:
