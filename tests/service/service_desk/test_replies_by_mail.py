@@ -518,3 +518,17 @@ async def test_a_message_that_cannot_be_put_into_a_mail_waits_and_says_so(
     monkeypatch.undo()
     await sending_of(intake, hours=1).send(Due(intake.desk.user.tenant_id, UUID(message.id)))
     assert name_of(await get(intake, message)) == "SENT"
+
+
+async def test_nothing_leaves_by_a_channel_that_was_put_away_until_it_is_back(intake: Intake, inbox: Inbox) -> None:
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+    due = await put_off(intake, inbox, question.case_id)
+    metadata = intake.desk.user.metadata
+    await intake.channels.ArchiveChannel(channels_pb2.ArchiveChannelRequest(id=intake.mailbox.id), metadata=metadata)
+    await sending_of(intake, hours=1).send(due)
+    found = await get(intake, Outbound(id=str(due.message_id)))
+    assert (name_of(found), found.failure, inbox.mails) == ("QUEUED", Outbound.FAILURE_NO_MAILBOX, [])
+    await intake.channels.RestoreChannel(channels_pb2.RestoreChannelRequest(id=intake.mailbox.id), metadata=metadata)
+    await sending_of(intake, hours=3).send(due)
+    assert len(inbox.mails) == 1
