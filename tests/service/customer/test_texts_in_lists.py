@@ -18,6 +18,8 @@ from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import EVERYTHING, Shaped
 from crm_kit.identity.access import Scope
+from crm_kit.identity.membership import READING
+from crm_kit.ids import new_id
 from crm_kit.listing import select_page, select_rows
 from crm_kit.paging import parse_order_by
 from crm_local.testing import Servers
@@ -212,7 +214,8 @@ async def many(customer: Running, servers: Servers, user: User) -> AsyncIterator
 
 async def scans_by_name(customer: Running, many: User, statement: Statement, values: Mapping[str, Any]) -> list[str]:
     """The kinds of nodes in the plan of a statement that is served by the index of names."""
-    asked = {"tenant_id": many.tenant_id, "today": date(2026, 11, 2), **values}
+    reader = {"me": many.id, "team_ids": [new_id()], "memberships": READING, "reads_restricted": False}
+    asked = {"tenant_id": many.tenant_id, "today": date(2026, 11, 2), **reader, **values}
     plan = await plan_of(customer.service.database, many.tenant_id, statement, asked)
     assert "accounts_display_name_index" in str(plan)
     return scans_of_rows(plan)

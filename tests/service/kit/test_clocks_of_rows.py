@@ -9,7 +9,8 @@ from uuid import UUID
 
 import grpc
 import pytest
-from crm.customer.v1 import imports_pb2, tokens_pb2
+from crm.customer.v1 import accounts_pb2, imports_pb2, tokens_pb2
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.imports_pb2_grpc import ImportServiceStub
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
 from crm.sales.v1 import leads_pb2
@@ -30,6 +31,7 @@ from sqlalchemy import Table, bindparam, select
 
 from tests.service.automating import Rules, action, settled
 from tests.service.customer.companies import ADMIN_LOGIN, PASSWORD, Company, open_company
+from tests.service.customer.customers import new_account as new_customer
 from tests.service.customer.imports.calls import ENDED, as_csv
 from tests.service.customer.openid_provider import OpenIdProvider, serving
 from tests.service.customer.sign_ins import with_provider
@@ -92,6 +94,7 @@ async def test_of_customer(customer: Running) -> None:
         await firm.sign_in(await company.user())
         await import_a_bad_row(company)
         await tell_an_endpoint(company)
+        await read_what_is_restricted(company)
         await check(customer, company.tenant_id, tables_of(customer).values())
 
 
@@ -127,6 +130,15 @@ async def tell_an_endpoint(company: Company) -> None:
     hooks = Hooks(company.customer, Receiver(nowhere), company.admin)
     await hooks.create()
     await hooks.noted((await hooks.account()).id)
+
+
+async def read_what_is_restricted(company: Company) -> None:
+    account = await new_customer(company.customer, company.admin)
+    stub, metadata = AccountServiceStub(company.customer.channel), company.admin.metadata
+    await stub.RestrictAccount(
+        accounts_pb2.RestrictAccountRequest(id=account.id, etag=account.etag, reason="key account"), metadata=metadata
+    )
+    await stub.GetAccount(accounts_pb2.GetAccountRequest(id=account.id), metadata=metadata)
 
 
 async def test_of_sales(sales: Running) -> None:
