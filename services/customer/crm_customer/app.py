@@ -63,6 +63,7 @@ from crm_customer.records.accounts.commands import restrict_by_rule
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
+from crm_customer.records.contacts.search import ACCOUNT_SEARCH
 from crm_customer.records.contacts.servicer import ContactServicer
 from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.servicer import InteractionServicer
@@ -96,7 +97,7 @@ def build(settings: CustomerSettings) -> Service:
     tokens = PageTokens(settings.page_token_key.encode())
     service.service_keys = {"sales": settings.sales_key.encode()}
     service.servicers = [
-        AccountServicer(tokens, service.directory),
+        AccountServicer(tokens, ACCOUNT_SEARCH, service.directory),
         AccountMemberServicer(tokens),
         ContactServicer(tokens),
         InteractionServicer(tokens),

@@ -124,3 +124,20 @@ async def test_nobody_says_of_an_interaction_that_it_was_a_call(
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await InteractionServiceStub(customer.channel).CreateInteraction(request, metadata=user.metadata)
     assert refusal.fields == ["interaction.call_outcome"]
+
+
+async def test_a_call_whose_end_is_heard_of_first_is_an_answered_one_once_that_is_told_and_stays_so(
+    customer: Running, user: User, account: accounts_pb2.Account
+) -> None:
+    answered = call_of(user, account.id)
+    missed = call_of(user, account.id, id=answered.id, outcome=Call.OUTCOME_MISSED)
+    for version, call in enumerate((missed, answered, answered, missed), start=3):
+        await hear(customer, user, events_pb2.CallUpdated(call=call, channel_name="客服热线"), version)
+    (interaction,) = await interactions(customer, user, account.id)
+    assert interaction.call_outcome == Interaction.CALL_OUTCOME_ANSWERED
+    assert list(interaction.user_ids) == [str(user.id)]
+    assert await contacted(customer, user, account.id) == interaction.interaction_time.ToDatetime(tzinfo=UTC)
+    request = timeline_pb2.ListTimelineRequest(account_id=account.id)
+    page = await TimelineServiceStub(customer.channel).ListTimeline(request, metadata=user.metadata)
+    (entry,) = [each for each in page.entries if each.reference_id == answered.id]
+    assert ("call_outcome", "ANSWERED") in {(detail.name, detail.value) for detail in entry.details}

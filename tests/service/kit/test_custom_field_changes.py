@@ -41,6 +41,7 @@ from tests.service.kit.custom_fields import (
     stub_of,
     update,
 )
+from tests.service.restricting import EVERYBODY
 from tests.service.running import Running, Tokens, User, refused, running
 
 
@@ -123,6 +124,28 @@ async def test_another_replica_goes_by_the_definitions_as_they_are_now(
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
         await update(replica, user, account.id, size="14")
     await assert_rows_tell_the_values(customer, user)
+
+
+async def test_values_of_accounts_that_are_closed_to_who_changes_a_type_change_with_the_others(
+    customer: Running, user: User
+) -> None:
+    field = await new_field(customer, user, "size")
+    account = await account_with(customer, user, size="12")
+    request = accounts_pb2.RestrictAccountRequest(id=account.id, reason="price negotiation")
+    await AccountServiceStub(customer.channel).RestrictAccount(request, metadata=user.metadata)
+    outsider = await customer.user(user.tenant_id, grants=EVERYBODY)
+    await retype(customer, outsider, field, NUMBER)
+    assert await listed(customer, user, "custom.size = 12") == [account.display_name]
+    await update(customer, user, account.id, size="13")
+    await retype(customer, outsider, field, TEXT)
+    await update(customer, user, account.id, size="wide")
+    # How many do not fit is told, and of those that are closed nothing else.
+    with refused("FAILED_PRECONDITION", "CUSTOM_FIELD_VALUES_DO_NOT_FIT") as refusal:
+        await retype(customer, outsider, field, NUMBER)
+    assert account.id not in refusal.detail
+    with refused("FAILED_PRECONDITION", "CUSTOM_FIELD_VALUES_DO_NOT_FIT") as refusal:
+        await retype(customer, user, field, NUMBER)
+    assert account.id in refusal.detail
 
 
 async def test_a_type_that_changes_while_values_are_written_leaves_none_of_the_old_type(

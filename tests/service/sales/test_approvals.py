@@ -1,8 +1,11 @@
 """Held orders whose release is approved first."""
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import pytest
+from crm.customer.v1.accounts_pb2 import Account
+from crm.customer.v1.events_pb2 import AccountRestricted
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.sales.v1 import orders_pb2 as pb
@@ -66,6 +69,21 @@ async def test_a_release_that_is_approved_is_that_of_who_asked_for_it(
     released = await read(api, user, large)
     assert (released.state, released.release.actor_id) == (pb.Order.STATE_RELEASED, str(manager.id))
     assert released.release.reason == "they pay tomorrow"
+
+
+async def test_who_is_asked_decides_of_an_order_whose_account_is_restricted_from_them(
+    api: Sales, sales: Running, desk: Desk, user: User, boss: User, manager: User, held: Held
+) -> None:
+    await desk.policy(user, asks(step(boss)))
+    order = await held("1000.00")
+    account = Account(id=order.account_id, display_name="华信电力", owner_id=str(user.id), restricted=True)
+    told, id = AccountRestricted(account=account), UUID(order.account_id)
+    await sales.hear(told, tenant_id=user.tenant_id, aggregate_id=id, version=2)
+    approval = await desk.submit(manager, release(order))
+    with refused("NOT_FOUND", "ORDER_NOT_FOUND"):
+        await read(api, boss, order)
+    assert (await desk.approve(boss, approval)).state == Approval.STATE_APPROVED
+    assert (await read(api, user, order)).state == pb.Order.STATE_RELEASED
 
 
 async def test_an_order_that_was_cancelled_meanwhile_is_not_released(

@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from crm.customer.v1.accounts_pb2 import Account
+from crm.customer.v1.events_pb2 import AccountRestricted
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm.service_desk.v1 import calls_pb2 as pb
@@ -20,10 +22,12 @@ from crm_kit.wire import time_from
 from crm_service_desk.calls import expiring
 from crm_service_desk.calls.commands import expire
 from crm_service_desk.calls.expiring import Expiring
+from crm_service_desk.calls.tables import call_facts
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.history import changes_of
 from tests.service.notices import told
+from tests.service.restricting import EVERYBODY
 from tests.service.running import refused
 from tests.service.service_desk.desk import Desk
 from tests.service.service_desk.telephony import AGENT, CHENS, OURS, Channel, Telephony, stands, telephony_of
@@ -135,6 +139,22 @@ async def test_a_number_that_one_contact_has_is_theirs_while_it_rings(phones: Te
     assert (call.contact_id, call.account_id, call.account_name) == (contact_id, account_id, "华信电力")
     (rang,) = await phones.desk.emitted(events_pb2.CallRang)
     assert (rang.call.id, rang.call.user_id) == (call.id, str(phones.wang.id))
+
+
+async def test_calls_with_a_restricted_account_are_seen_by_whom_it_is_open_to(phones: Telephony) -> None:
+    account_id = await phones.intake.account()
+    await phones.intake.contact(account_id, phone_numbers=[CHENS])
+    call = await phones.talked()
+    everybody = await phones.running.user(phones.desk.user.tenant_id, grants=EVERYBODY)
+    assert await phones.listed(by=everybody) == [call.id]
+    told = AccountRestricted(account=Account(id=account_id, display_name="华信电力", restricted=True))
+    ids: dict[str, Any] = {"tenant_id": everybody.tenant_id, "aggregate_id": UUID(account_id)}
+    await phones.running.hear(told, **ids, version=9)
+    # Who took part in it, too.
+    for by, seen in ((everybody, []), (phones.wang, []), (phones.desk.user, [call.id])):
+        assert await phones.listed(by=by) == seen
+    with refused("NOT_FOUND", "CALL_NOT_FOUND"):
+        await phones.screen(call, by=phones.wang)
 
 
 async def test_a_number_is_known_however_the_telephone_system_writes_it(phones: Telephony) -> None:
@@ -269,6 +289,14 @@ async def test_the_screen_has_the_customers_open_cases_and_the_calls_before(phon
     assert (seen.account_name, list(seen.open_cases), list(seen.latest_calls)) == ("华信电力", [], [])
     assert not seen.HasField("open_case_count")
     assert seen.value_tier == value_tier_pb2.VALUE_TIER_UNSPECIFIED
+
+
+async def test_the_screen_does_not_tell_what_roles_hide(phones: Telephony) -> None:
+    account_id = str(await phones.desk.key_account())
+    await phones.intake.account(id=UUID(account_id), version=2, phone_numbers=[CHENS])
+    call = await phones.tell("RINGING", phones.source(), 0)
+    reader = await phones.running.user(phones.desk.user.tenant_id, hidden_fields=["scores.value_tier"])
+    assert (await phones.screen(call, by=reader)).value_tier == value_tier_pb2.VALUE_TIER_UNSPECIFIED
 
 
 async def test_the_screen_of_an_unknown_number_has_the_calls_with_that_number(phones: Telephony) -> None:
@@ -442,3 +470,63 @@ async def test_figures_say_how_long_calls_waited_and_were_talked_on_by_queue_and
         "售后": {"count": "3", "avg:waiting_seconds": "10", "max:waiting_seconds": "20", "sum:talk_seconds": "120"},
         "销售": {"count": "1", "avg:waiting_seconds": "20", "max:waiting_seconds": "20"},
     }
+
+
+async def test_a_name_that_is_used_again_is_no_news_of_a_call_of_which_the_events_are_kept_no_longer(
+    phones: Telephony,
+) -> None:
+    call = await phones.talked()
+    async with phones.running.unit_of_work(phones.desk.user.tenant_id) as work:
+        work.delete(call_facts, call_id=UUID(call.id))
+    later = timedelta(days=61)
+    await phones.desk.advance(later)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await phones.tell("RINGING", call.source_id, later.total_seconds(), extension="802")
+    assert refusal.fields == ["event.happen_time"]
+    assert await phones.get(call) == call
+
+
+async def test_a_call_stays_with_whose_telephone_it_was_when_somebody_else_gets_the_extension(
+    phones: Telephony,
+) -> None:
+    call = await phones.talked()
+    extension = Channel.Extension(extension="801", user_id=str(phones.li.id))
+    request = channels_pb2.UpdateChannelRequest(
+        channel=Channel(id=phones.channel.id, extensions=[extension]), update_mask=FieldMask(paths=["extensions"])
+    )
+    await phones.intake.channels.UpdateChannel(request, metadata=phones.desk.user.metadata)
+    await phones.tell("RECORDING", call.source_id, 99, recording_url="https://recordings.example/1.mp3")
+    assert (await phones.get(call)).user_id == str(phones.wang.id)
+    assert await phones.listed(by=phones.li) == []
+    # What rings from now on is the new one's.
+    assert (await phones.tell("RINGING", phones.source(), 200, extension="801")).user_id == str(phones.li.id)
+
+
+async def test_who_was_not_told_of_a_missed_call_is_told_of_the_next_however_soon_it_comes(phones: Telephony) -> None:
+    # In a queue, of somebody whom nobody knew.
+    await phones.tell("ENDED", phones.source(), 0, queue="售后")
+    await phones.missed(60)
+    assert await told(phones.running, phones.wang) == ["CALL_MISSED"]
+    for second, extension in ((120, "802"), (180, "802")):
+        source_id = phones.source()
+        await phones.tell("RINGING", source_id, second, extension=extension)
+        await phones.tell("ENDED", source_id, second + 20)
+    assert await told(phones.running, phones.li) == ["CALL_MISSED"]
+
+
+async def test_a_call_of_a_restricted_account_is_nobodys_business_but_its_owners(phones: Telephony) -> None:
+    owner = await phones.running.user(phones.desk.user.tenant_id, grants=AGENT)
+    await phones.intake.account(phone_numbers=[CHENS], owner_id=str(owner.id), restricted=True)
+    call = await phones.missed()
+    assert call.account_id
+    assert await phones.listed(by=owner) == [call.id]
+    assert await phones.listed(by=phones.wang) == []
+    assert await told(phones.running, owner) == ["CALL_MISSED"]
+    assert await told(phones.running, phones.wang) == []
+    # Nor does asking for a call tell who it is, to whom all accounts but such are open.
+    grants = dict.fromkeys(("calls.read", "calls.dial", "accounts.read"), Scope.ALL)
+    curious = await phones.running.user(phones.desk.user.tenant_id, grants=grants)
+    extension = Channel.Extension(extension="800", user_id=str(curious.id))
+    channel = await phones.intake.channel(kind=Channel.KIND_TELEPHONE, extensions=[extension])
+    asked = await phones.dial(by=curious, channel_id=channel.id)
+    assert (stands(asked)[1], asked.account_id) == ("UNKNOWN", "")

@@ -20,6 +20,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.outbound_http.addresses import reach_of
 from crm_kit.rpc.status import reason_of
 from crm_service_desk.mailboxes.passwords import Passwords
+from crm_service_desk.outbound_messages import sending
 from crm_service_desk.outbound_messages.queries import Due, Place, find_place
 from crm_service_desk.outbound_messages.sending import Sending
 
@@ -470,3 +471,64 @@ def dying(method: Any, *, before: bool) -> Any:
         raise asyncio.CancelledError
 
     return die
+
+
+async def test_mail_of_a_channel_whose_domain_is_not_ascii_leaves(intake: Intake, inbox: Inbox) -> None:
+    intake.mailbox = await intake.channel(
+        addresses=["service@华信.example"], case_opening=channels_pb2.Channel.CASE_OPENING_EVERYBODY
+    )
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+    message = await write(intake, question.case_id)
+    sent = await came_to(intake, message, "SENT")
+    ((_, mail),) = inbox.mails
+    assert mail["Message-ID"] == sent.source_id
+    assert sent.source_id.isascii()
+    assert "service@" + "华信".encode("idna").decode() + ".example" in str(mail["From"])
+
+
+async def test_who_may_change_all_cases_writes_to_customers_within_the_scope_of_messages(
+    intake: Intake, inbox: Inbox
+) -> None:
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+    grants = {"outbound_messages.write": Scope.OWN, "cases.write": Scope.ALL}
+    agent = await intake.running.user(intake.desk.user.tenant_id, grants=grants)
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await write(intake, question.case_id, by=agent)
+
+
+async def test_a_message_that_cannot_be_put_into_a_mail_waits_and_says_so(
+    intake: Intake, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+
+    def broken(*_: Any) -> Any:
+        raise AttributeError("nobody has thought of that")
+
+    monkeypatch.setattr(sending, "compose", broken)
+    message = await write(intake, question.case_id)
+
+    async def waits() -> bool:
+        found = await get(intake, message)
+        return (name_of(found), found.failure) == ("QUEUED", Outbound.FAILURE_PUT_OFF)
+
+    await eventually(waits, seconds=20)
+    monkeypatch.undo()
+    await sending_of(intake, hours=1).send(Due(intake.desk.user.tenant_id, UUID(message.id)))
+    assert name_of(await get(intake, message)) == "SENT"
+
+
+async def test_nothing_leaves_by_a_channel_that_was_put_away_until_it_is_back(intake: Intake, inbox: Inbox) -> None:
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+    due = await put_off(intake, inbox, question.case_id)
+    metadata = intake.desk.user.metadata
+    await intake.channels.ArchiveChannel(channels_pb2.ArchiveChannelRequest(id=intake.mailbox.id), metadata=metadata)
+    await sending_of(intake, hours=1).send(due)
+    found = await get(intake, Outbound(id=str(due.message_id)))
+    assert (name_of(found), found.failure, inbox.mails) == ("QUEUED", Outbound.FAILURE_NO_MAILBOX, [])
+    await intake.channels.RestoreChannel(channels_pb2.RestoreChannelRequest(id=intake.mailbox.id), metadata=metadata)
+    await sending_of(intake, hours=3).send(due)
+    assert len(inbox.mails) == 1

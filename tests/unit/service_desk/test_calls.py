@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import pytest
 from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_service_desk.addresses.model import Sender
 from crm_service_desk.calls.facts import MAX_FACTS, CallFact, Cause, Direction, FactKind, State, check_fits, told_by
-from crm_service_desk.calls.model import Call, Match, Outcome
+from crm_service_desk.calls.model import TOLD_ONCE_WITHIN, Call, Match, Outcome, is_told
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -214,3 +215,12 @@ def test_who_is_known_cannot_be_assigned_and_what_waits_can() -> None:
             settled.assign(WANG, None)
         with pytest.raises(FailedPrecondition):
             settled.ignore()
+
+
+@given(st.lists(st.integers(0, 600), min_size=1, max_size=30))
+def test_missed_calls_of_a_number_are_told_once_an_hour_as_long_as_they_come(minutes: list[int]) -> None:
+    times = [NOON + timedelta(minutes=each) for each in sorted(minutes)]
+    told = [time for count, time in enumerate(times) if is_told(time, times[:count])]
+    assert all(later - earlier >= TOLD_ONCE_WITHIN for earlier, later in pairwise(told))
+    # Nobody calls for an hour without anybody being told.
+    assert all(any(timedelta(0) <= time - each < TOLD_ONCE_WITHIN for each in told) for time in times)

@@ -67,3 +67,11 @@ def test_a_large_file_is_written_in_pieces_of_whole_lines() -> None:
     assert all(each.endswith(b"\r\n") for each in pieces)
     mail: Any = message_from_bytes(b"".join(pieces), policy=SMTP)
     assert list(mail.iter_parts())[1].get_payload(decode=True) == content
+
+
+def test_a_mail_that_goes_with_it_as_a_file_comes_out_as_that_file() -> None:
+    content = b"From: chen@kunde.example\r\nSubject: x\r\n\r\nHello"
+    for media_type in ("message/rfc822", "multipart/related"):
+        mail: Any = message_from_bytes(b"".join(compose(draft(), [File("x.eml", media_type, content)])), policy=SMTP)
+        _, part = mail.iter_parts()
+        assert (part.get_filename(), part.get_payload(decode=True)) == ("x.eml", content)

@@ -151,3 +151,16 @@ def test_only_what_has_failed_is_sent_again(state: State) -> None:
 def test_waits_grow_and_have_an_end(attempt: int, jitter: float) -> None:
     assert FIRST_WAIT * 0.75 <= wait_after(attempt, jitter) <= LONGEST_WAIT * 1.25
     assert wait_after(attempt + 1, jitter) >= wait_after(attempt, jitter)
+
+
+@pytest.mark.parametrize("state", [State.BOUNCED, State.DELIVERED])
+def test_who_was_to_get_it_later_gets_it_whatever_became_of_it_for_others_meanwhile(state: State) -> None:
+    put_off = TAKEN.after(Outcome(later={LI: "450 later"}), attempt=2, now=NOW)
+    heard = put_off.heard(Report(state, "said", addresses=(CHEN,)), now=NOW)
+    assert (heard.state, heard.is_to_go, heard.pending_addresses) == (state, True, (LI,))
+    reached = heard.begin().after(Outcome(), attempt=3, now=NOW)
+    assert (reached.state, reached.is_to_go, LI in reached.refused_addresses) == (state, False, False)
+    refused = heard.begin().after(Outcome(never={LI: "550 no"}), attempt=3, now=NOW)
+    assert (refused.state, refused.is_to_go, LI in refused.refused_addresses) == (state, False, True)
+    for known in ((CHEN, LI), None):
+        assert not put_off.heard(Report(state, addresses=known), now=NOW).is_to_go

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.model import Person
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Reader
+from crm_kit.database.work import Reader, seeing_all
 from crm_kit.etags import etag_of
 from crm_kit.identity.access import EVERYTHING, Scope
 from crm_kit.plumbing import access_deputies, access_roles, access_teams, access_tenants, access_users, approvals
@@ -86,7 +86,8 @@ async def find_pending(reader: Reader, collection: str, record_id: UUID, verb: s
 
 async def etag_now(reader: Reader, approvable: Approvable, record_id: UUID) -> str:
     """The record's etag, whoever may see it; that of version 0 where there is none yet."""
-    record: Any = await approvable.resource.find(reader, record_id, scope=Scope.ALL)
+    with seeing_all(reader):
+        record: Any = await approvable.resource.find(reader, record_id, scope=Scope.ALL)
     return etag_of(record.version if record else 0)
 
 

@@ -9,7 +9,7 @@ from crm_kit.change_proposals.model import ChangeProposal, State
 from crm_kit.change_proposals.resource import ChangeProposals
 from crm_kit.database.connections import plain_json
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Reader
+from crm_kit.database.work import Reader, seeing_all
 from crm_kit.errors import NotFound
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import change_proposals
@@ -31,9 +31,10 @@ async def get_proposal(
 async def pending_of(
     reader: Reader, proposals: ChangeProposals, collection: str, record_id: UUID
 ) -> list[ChangeProposal]:
-    """What nobody has decided of a record."""
+    """What nobody has decided of a record, whoever may see it."""
     rows = await reader.all(pending_ids(), collection=collection, record_id=record_id, pending=State.PENDING)
-    found = await proposals.get_many(reader, [row["id"] for row in rows], scope=Scope.ALL)
+    with seeing_all(reader):
+        found = await proposals.get_many(reader, [row["id"] for row in rows], scope=Scope.ALL)
     return list(found.values())
 
 

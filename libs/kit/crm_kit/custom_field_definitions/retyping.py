@@ -20,7 +20,7 @@ from crm_kit.custom_fields.model import CustomField
 from crm_kit.custom_fields.values import CustomValue, Misfit, converted, shown, tokens_of, unique_token
 from crm_kit.custom_fields.writing import replace_rows
 from crm_kit.database.statements import statement
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import UnitOfWork, seeing_all
 from crm_kit.errors import FailedPrecondition
 from crm_kit.filtering.tokens import end_of, first_of
 from crm_kit.identity.access import Scope
@@ -30,7 +30,7 @@ from crm_kit.resource.writing import Resource
 MAX_VALUES = 10_000
 BATCH = 200
 NAMED = 5
-"""So many of the values that do not fit are told."""
+"""So many of the values that do not fit are told, of records that the caller sees."""
 
 AnyResource = Resource[Any, Any]
 
@@ -40,7 +40,7 @@ class Conversion:
     """The values of a field as they become, and which of them do not fit."""
 
     target: CustomField
-    named: list[str] = field(default_factory=list)
+    named: dict[UUID, str] = field(default_factory=dict)
     count: int = 0
     _taken: set[str] = field(default_factory=set)
 
@@ -52,7 +52,7 @@ class Conversion:
         except Misfit as misfit:
             self.count += 1
             if len(self.named) < NAMED:
-                self.named.append(f"{id}: {misfit.detail}")
+                self.named[id] = misfit.detail
             return None
         return new
 
@@ -88,8 +88,10 @@ async def retype_custom_field(
     while after_id is not None:
         after_id = await _convert_batch(work, resource, now, conversion, after_id)
     if conversion.count:
+        seen = await resource.get_many(work, conversion.named.keys(), scope=Scope.ALL)
+        named = "; ".join(f"{id}: {detail}" for id, detail in conversion.named.items() if id in seen)
         raise FailedPrecondition(
-            f"{conversion.count} values of {before.key} do not fit {after.type}: {'; '.join(conversion.named)}",
+            f"{conversion.count} values of {before.key} do not fit {after.type}{named and f': {named}'}",
             reason="CUSTOM_FIELD_VALUES_DO_NOT_FIT",
             metadata={"count": str(conversion.count), "type": after.type},
         )
@@ -107,7 +109,8 @@ async def _convert_batch(
         return None
     ids = [row[0] for row in found]
     await work.all(lock_records(resource), ids=ids)
-    records = await resource.get_many(work, ids, scope=Scope.ALL)
+    with seeing_all(work):
+        records = await resource.get_many(work, ids, scope=Scope.ALL)
     for record in map(records.__getitem__, ids):
         value = conversion.of(record.id, record.custom[key])
         if value is not None and not conversion.count:

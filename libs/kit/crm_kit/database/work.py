@@ -10,7 +10,7 @@ import contextlib
 import functools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -32,7 +32,7 @@ from crm_kit.database.write_statements import (
     replace_row,
 )
 from crm_kit.errors import Conflict, CrmError
-from crm_kit.identity.access import Actor, Scope
+from crm_kit.identity.access import ALL_RIGHTS, Actor, Scope
 from crm_kit.identity.membership import READING, WRITING
 from crm_kit.zones import day_in
 
@@ -359,6 +359,17 @@ def counting(reader: Reader, memberships: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         reader.memberships = before
+
+
+@contextlib.contextmanager
+def seeing_all(reader: Reader) -> Iterator[None]:
+    """In the block the reader sees with the scope ALL what is closed to them, too: for what is decided, not shown."""
+    before = reader.actor
+    reader.actor = replace(before, access=replace(before.access, grants=ALL_RIGHTS))
+    try:
+        yield
+    finally:
+        reader.actor = before
 
 
 @contextlib.asynccontextmanager

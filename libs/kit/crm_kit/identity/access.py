@@ -101,7 +101,8 @@ class Actor:
         }
 
 
-SERVICE_ACCESS = Access(active=True, grants={EVERYTHING: Scope.ALL})
+ALL_RIGHTS: Mapping[str, Scope] = {EVERYTHING: Scope.ALL}
+SERVICE_ACCESS = Access(active=True, grants=ALL_RIGHTS)
 """Background work of a service, inside one tenant."""
 
 SERVICE_USER = UUID(int=1)

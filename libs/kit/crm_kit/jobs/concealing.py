@@ -5,6 +5,7 @@ A job says what many records have been given, and by which values they were chos
 
 import asyncio
 from collections.abc import Collection
+from uuid import UUID
 
 from crm.resource.v1 import jobs_pb2 as pb
 from google.protobuf.struct_pb2 import Struct
@@ -12,7 +13,9 @@ from google.protobuf.struct_pb2 import Struct
 from crm_kit.database.work import Reader
 from crm_kit.errors import InvalidArgument
 from crm_kit.field_rights import CUSTOM, is_hidden
+from crm_kit.identity.access import Scope
 from crm_kit.jobs.calling import Changeable
+from crm_kit.resource.permitted import may_be_restricted
 
 
 async def conceal_jobs(reader: Reader, on: Changeable, jobs: Collection[pb.Job]) -> None:
@@ -50,6 +53,20 @@ def conceal_results(results: Collection[pb.JobResult]) -> None:
     for each in results:
         each.ClearField("detail")
         each.ClearField("violations")
+
+
+async def conceal_closed(reader: Reader, on: Changeable, results: Collection[pb.JobResult]) -> None:
+    """Leave nothing but place and outcome of records that are at an account which is restricted from the reader.
+
+    Only ALL reaches what others' jobs have done; of one's own job one has asked for its records.
+    """
+    is_all = reader.scope is Scope.ALL and not reader.actor.access.reads_restricted
+    if not (results and is_all and may_be_restricted(on.resource)):
+        return
+    seen = await on.resource.readable(reader, [UUID(each.record_id) for each in results])
+    for each in results:
+        if UUID(each.record_id) not in seen:
+            each.CopyFrom(pb.JobResult(position=each.position, outcome=each.outcome))
 
 
 async def _may_filter(reader: Reader, on: Changeable, filter: str) -> bool:

@@ -10,7 +10,7 @@ from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import NotFound
 from crm_kit.jobs import commands
 from crm_kit.jobs.calling import Changeable
-from crm_kit.jobs.concealing import conceal_jobs, conceal_results, conceals
+from crm_kit.jobs.concealing import conceal_closed, conceal_jobs, conceal_results, conceals
 from crm_kit.jobs.elsewhere import JobsElsewhere
 from crm_kit.jobs.model import Kind
 from crm_kit.jobs.queries import RESULTS, get_job
@@ -84,6 +84,8 @@ class JobServicer:
         else:
             page, shown = await RESULTS.page(reader, request, self._tokens, job_id=job.id), result_to_pb
         results = [shown(row) for row in page.rows]
+        if job.kind not in self._elsewhere:
+            await conceal_closed(reader, self._of(request), results)
         if await conceals(reader, self._of(request), JOBS.message(reader, job)):
             conceal_results(results)
         return pb.ListJobResultsResponse(

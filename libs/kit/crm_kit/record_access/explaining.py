@@ -11,8 +11,7 @@ from crm_kit.identity.access import Actor, Scope
 from crm_kit.identity.membership import NONE, READING, WRITING
 from crm_kit.record_access.grants import RoleGrant, grants_of
 from crm_kit.resource.actions import Action, Approving, Verb, verbs_beside
-from crm_kit.resource.permitted import AnyResource, Reached, action_on, check_reached, reached_by
-from crm_kit.resource.reach import Reach, everywhere
+from crm_kit.resource.permitted import AnyResource, Reached, action_on, check_reached, may_be_restricted, reached_by
 from crm_kit.rpc.methods import AUTHENTICATED
 
 Roles = Sequence[tuple[UUID, Mapping[str, str]]]
@@ -66,11 +65,6 @@ async def explain(
         by_membership=needed != narrowest(record.id, reached_alone),
         restricted=needed is None and may_be_restricted(resource),
     )
-
-
-def may_be_restricted(resource: AnyResource) -> bool:
-    """Whether its records are accounts, or at accounts, so that ALL does not reach each of them."""
-    return isinstance(resource.visible, Reach) and resource.visible.open is not everywhere
 
 
 def narrowest(id: UUID, reached: Reached) -> Scope | None:

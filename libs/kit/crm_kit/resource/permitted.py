@@ -9,6 +9,7 @@ from crm_kit.errors import PermissionDenied, denied
 from crm_kit.identity.access import Scope
 from crm_kit.identity.membership import WRITING
 from crm_kit.resource.actions import Action, Attempt, NeedOf, Verb, tried
+from crm_kit.resource.reach import Reach, everywhere
 from crm_kit.resource.writing import Resource
 
 AnyResource = Resource[Any, Any]
@@ -25,8 +26,10 @@ async def actions_on(
     """
     access, ids = reader.actor.access, [record.id for record in records]
     permissions = {verb.permission for verb in resource.verbs.values()}
-    # What the caller reads ALL reaches.
-    scopes = {access.scope(permission) for permission in permissions if access.may(permission)} - {Scope.ALL}
+    scopes = {access.scope(permission) for permission in permissions if access.may(permission)}
+    if access.reads_restricted or not may_be_restricted(resource):
+        # What the caller reads ALL reaches.
+        scopes.discard(Scope.ALL)
     # A verb changes the record, which not every member of an account's team may.
     changing = ReadSession(reader.database, reader.actor, scope=reader.scope, now=reader.now, memberships=WRITING)
     reached = await reached_by(resource, ids, changing, scopes)
@@ -34,6 +37,11 @@ async def actions_on(
         [await action_on(resource, record, verb, reader, reached, need_of) for verb in resource.verbs.values()]
         for record in records
     ]
+
+
+def may_be_restricted(resource: AnyResource) -> bool:
+    """Whether its records are accounts, or at accounts, so that ALL does not reach each of them."""
+    return isinstance(resource.visible, Reach) and resource.visible.open is not everywhere
 
 
 async def reached_by(resource: AnyResource, ids: Sequence[UUID], reader: Reader, scopes: Set[Scope]) -> Reached:

@@ -60,8 +60,9 @@ class Reach:
     each: Condition
     ways: Callable[[Scope], Sequence[Select[Any]]]
     of_many: Condition
+    # Without a default: whoever declares records has asked whether they are at accounts.
+    open: Condition
     own_along: bool = False
-    open: Condition = everywhere
 
     def __call__(self, scope: Scope) -> ColumnElement[bool]:
         """For records that are few already, such as those of certain ids."""
@@ -105,7 +106,7 @@ def owned(table: Table) -> Reach:
         return is_open(table, scope) if scope is Scope.ALL and is_restrictable(table) else true()
 
     along = not has_members(table)
-    return Reach(table, each, lambda scope: list(ids_of_owned(table, scope)), of_many, own_along=along, open=open_to)
+    return Reach(table, each, lambda scope: list(ids_of_owned(table, scope)), of_many, open_to, own_along=along)
 
 
 def of_owned_account(table: Table, account_id: ColumnElement[Any], accounts: Table) -> Reach:

@@ -216,6 +216,14 @@ class Resource(ReadableResource[Entity, Shown]):
         known = self._told(reader, entity) if isinstance(reader, UnitOfWork) else None
         return super().message(reader, entity) if known is None else self.as_seen(reader, known)
 
+    async def answer(self, work: UnitOfWork, entity: Entity) -> Shown:
+        """The message for who has changed the record. Where nothing has changed it is a read, and noted as one."""
+        is_told = self._told(work, entity) is not None
+        shown = self.message(work, entity)
+        if not is_told:
+            await self.note(work, [shown], How.RECORD)
+        return shown
+
     def _told(self, work: UnitOfWork, entity: Entity) -> Shown | None:
         """The message that was made of just this record."""
         return cast("Shown", work.told[1]) if work.told is not None and work.told[0] is entity else None

@@ -12,7 +12,7 @@ from crm_kit.custom_fields.checking import values_to_create, values_to_update
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.texts import value_from_text
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import UnitOfWork, seeing_all
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 from crm_kit.identity.access import Scope, reaches
@@ -162,7 +162,7 @@ class Batch:
         """
         account = self.made.get(row.account_row)
         if account:
-            self._check_reach(row, account.owner_id, account.owner_team_id)
+            self._check_reach(row, account.owner_id, account.owner_team_id, restricted=account.restricted)
         if account is None or row.custom or row.status or self.contacts_at[account.id].namesakes(row.contact_name):
             return None
         values = changed_account(account, row) | await self._references(row)
@@ -178,19 +178,23 @@ class Batch:
         """
         if row.account_row == row.row_number:
             return None
-        self._check_reach(row, *self.lookups.imagined_rows.get(row.account_row, (self.work.actor.user_id, None)))
+        imagined = self.lookups.imagined_rows.get(row.account_row, (self.work.actor.user_id, None, False))
+        self._check_reach(row, *imagined[:2], restricted=imagined[2])
         await self.work.flush_many()
         self.made.pop(row.account_row, None)
         id = account_id(self.job, row.account_row)
-        account = (await ACCOUNTS.get_many(self.work, [id], scope=Scope.ALL)).get(id)
+        with seeing_all(self.work):
+            account = await ACCOUNTS.find(self.work, id, scope=Scope.ALL)
         if account:
-            self._check_reach(row, account.owner_id, account.owner_team_id)
+            self._check_reach(row, account.owner_id, account.owner_team_id, restricted=account.restricted)
             await self._look_up_contacts([id], {row.contact_name})
         return account
 
-    def _check_reach(self, row: AccountRow, owner_id: UUID | None, owner_team_id: UUID | None) -> None:
+    def _check_reach(
+        self, row: AccountRow, owner_id: UUID | None, owner_team_id: UUID | None, *, restricted: bool
+    ) -> None:
         """Refuse a row about an account that an earlier one has given to somebody else."""
-        if not reaches(self.work.scope, self.work.actor, owner_id, owner_team_id):
+        if not reaches(self.work.scope, self.work.actor, owner_id, owner_team_id, restricted=restricted):
             detail = f"row {row.account_row} gave the account to somebody else, and theirs are not yours to change"
             told = {"row": str(row.account_row)}
             raise invalid_field("account.owner_id", "reach", detail, reason="ACCOUNT_NOT_FOUND", metadata=told)
@@ -227,7 +231,11 @@ class Batch:
         if self.job.dry_run and row.account_row in self.lookups.imagined_rows:
             return Outcome.UPDATED
         if self.job.dry_run:
-            self.lookups.imagined_rows[row.account_row] = (account.owner_id, account.owner_team_id)
+            self.lookups.imagined_rows[row.account_row] = (
+                account.owner_id,
+                account.owner_team_id,
+                account.restricted,
+            )
         return Outcome.CREATED
 
     async def _update(self, row: AccountRow, before: Account) -> Outcome:

@@ -144,8 +144,8 @@ class Lookups:
         self._names: dict[UUID, str | None] = {}
         # What rows of a dry run would have created, and later rows may name as their parent.
         self.imagined: set[str] = set()
-        # Of the rows that would have created an account, whose it would be: owner and team.
-        self.imagined_rows: dict[int, tuple[UUID | None, UUID | None]] = {}
+        # Of the rows that would have created an account, whose it would be: owner, team; and whether it is restricted.
+        self.imagined_rows: dict[int, tuple[UUID | None, UUID | None, bool]] = {}
 
     async def user(self, reader: Reader, name: str, *, field: str) -> UUID:
         """The active user with this login, name or id; InvalidArgument for none and for several."""

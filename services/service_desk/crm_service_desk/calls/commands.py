@@ -88,7 +88,7 @@ async def check_new(
     if before is None:
         # What has begun goes on to its end.
         channel.require_taking()
-    check_fits(fact, facts, now=work.now)
+    check_fits(fact, facts, now=work.now, begin_time=before.begin_time if before else None)
     if fact.user_id is not None and not await is_active_user(work, fact.user_id):
         raise invalid_field("event.user_id", "reference", "is not an active user", reason="REFERENCE_NOT_FOUND")
 
@@ -97,7 +97,7 @@ async def tell(
     work: UnitOfWork, channel: Channel, source_id: str, before: Call | None, facts: Sequence[CallFact]
 ) -> Call:
     """Gather the last of the facts of a call, what they all add up to, and what follows."""
-    call = (before or begun(work, channel, source_id, facts[0])).after(facts, channel.users_by_extension)
+    call = (before or begun(work, channel, source_id, facts[0])).after(facts, telephones(channel, before))
     if any(fact.kind not in UNHEARD for fact in facts):
         call = await identified(work, before, call)
     call = await placed(work, call, before)
@@ -120,6 +120,13 @@ async def tell(
     if told.missed and not (before and before.missed):
         await tell_missed(work, told)
     return told
+
+
+def telephones(channel: Channel, before: Call | None) -> Mapping[str, UUID]:
+    """Whose telephones are; that of the call stays whose it was, whoever has got its extension since."""
+    if before is None or before.extension is None or before.user_id is None:
+        return channel.users_by_extension
+    return {**channel.users_by_extension, before.extension: before.user_id}
 
 
 def begun(work: UnitOfWork, channel: Channel, source_id: str, fact: CallFact) -> Call:

@@ -181,14 +181,20 @@ def first(told: Iterable[CallFact], kind: FactKind) -> CallFact | None:
     return next((fact for fact in told if fact.kind is kind), None)
 
 
-def check_fits(fact: CallFact, others: Collection[CallFact], *, now: datetime) -> None:
-    """InvalidArgument for what can be no part of a call of which the others are told."""
+def check_fits(
+    fact: CallFact, others: Collection[CallFact], *, now: datetime, begin_time: datetime | None = None
+) -> None:
+    """InvalidArgument for what can be no part of a call of which the others are told.
+
+    `begin_time` is when the call began, which is known also when what was told of it is kept no longer.
+    """
     if not now - EVENT_LASTS <= fact.happen_time <= now + AHEAD:
         days = EVENT_LASTS.days
         raise invalid_field(
             "event.happen_time", "call_time", f"lies more than {days} days back, or more than a day ahead"
         )
-    if any(abs(fact.happen_time - each.happen_time) > CALL_LASTS for each in others):
+    times = [each.happen_time for each in others] + ([begin_time] if begin_time else [])
+    if any(abs(fact.happen_time - each) > CALL_LASTS for each in times):
         detail = "lies more than a day from what was told of this source_id: is it used again for another call?"
         raise invalid_field("event.happen_time", "call_lasts", detail)
     if sum(each.kind is fact.kind for each in others) >= MAX_FACTS:

@@ -1,8 +1,8 @@
 """A call: what was told of it, whose it is, and how long it took."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -34,6 +34,8 @@ class Match(StrEnum):
 
 # What nobody has been found for, so that a person can say whose it is.
 OPEN_MATCHES = (Match.UNKNOWN, Match.AMBIGUOUS, Match.WITHHELD)
+# Missed calls of a number within so much are told once.
+TOLD_ONCE_WITHIN = timedelta(hours=1)
 # What people have said stays.
 DECIDED = (Match.BY_HAND, Match.IGNORED)
 
@@ -147,3 +149,17 @@ class Call:
 def seconds_between(begin: datetime, end: datetime) -> int:
     """Whole seconds, none where clocks say that the end was before."""
     return max(0, int((end - begin).total_seconds()))
+
+
+def is_told(begin_time: datetime, others: Sequence[datetime]) -> bool:
+    """Whether people are told of a missed call, where the number has called them in vain at other times, too.
+
+    The first is told, and each that comes an hour or more after one that was told; none that is heard of late.
+    """
+    told: datetime | None = None
+    for each in sorted(others):
+        if each > begin_time:
+            return False
+        if told is None or each - told >= TOLD_ONCE_WITHIN:
+            told = each
+    return told is None or begin_time - told >= TOLD_ONCE_WITHIN

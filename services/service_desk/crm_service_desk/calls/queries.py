@@ -1,6 +1,6 @@
 """Every SELECT on calls that their declaration does not make."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -20,8 +20,8 @@ from crm_service_desk.calls.tables import call_facts, call_timers, calls
 from crm_service_desk.channels.tables import channels
 
 FACT_COLUMNS = [column for column in call_facts.c if column.name in CallFact.__dataclass_fields__]
-# Several calls of one number within so much, none of which was answered, are told once.
-TOLD_ONCE_WITHIN = timedelta(hours=1)
+# Of a number's calls of so long it is looked which were told, of at most so many.
+TOLD_LATELY, MAX_MISSED = timedelta(days=1), 500
 
 
 @statement
@@ -61,9 +61,9 @@ def team_of_user() -> Select[Any]:
 
 @statement
 def other_missed() -> Select[Any]:
-    """Whether the number has called in vain before, lately, and was not called back."""
+    """When the number has called whom in vain, lately, and was not called back."""
     return (
-        select(calls.c.id)
+        select(calls.c.begin_time, calls.c.account_id, calls.c.user_id)
         .where(
             calls.c.tenant_id == bindparam("tenant_id"),
             calls.c.customer_number == bindparam("number"),
@@ -72,7 +72,8 @@ def other_missed() -> Select[Any]:
             calls.c.missed,
             ~calls.c.called_back,
         )
-        .limit(1)
+        .order_by(calls.c.begin_time.desc())
+        .limit(MAX_MISSED)
     )
 
 
@@ -119,10 +120,12 @@ async def is_overdue(reader: Reader, call_id: UUID) -> bool:
     return await reader.one(due_timer(), call_id=call_id, now=reader.now) is not None
 
 
-async def has_missed_before(reader: Reader, call: Call) -> bool:
-    """Whether those who are told of a missed call were told of its number within the hour before."""
-    since = call.begin_time - TOLD_ONCE_WITHIN
-    return await reader.one(other_missed(), number=call.customer_number, since=since, call_id=call.id) is not None
+async def find_other_missed(reader: Reader, call: Call) -> Sequence[Record]:
+    """When its number has called whom in vain within the day before it, or since; none of a number that is withheld."""
+    if call.customer_number is None:
+        return ()
+    since = call.begin_time - TOLD_LATELY
+    return await reader.all(other_missed(), number=call.customer_number, since=since, call_id=call.id)
 
 
 def fact_from(row: Record) -> CallFact:

@@ -84,7 +84,9 @@ def _head(draft: Draft) -> bytes:
 
 def _file_head(file: File) -> bytes:
     head = EmailMessage(policy=POLICY)
-    head["Content-Type"] = file.media_type
+    # What has parts of its own is read as these, and never in base64 (RFC 2046, 5.2).
+    has_parts = file.media_type.startswith(("message/", "multipart/"))
+    head["Content-Type"] = "application/octet-stream" if has_parts else file.media_type
     head["Content-Transfer-Encoding"] = "base64"
     head.add_header("Content-Disposition", "attachment", filename=_line(file.name))
     return head.as_bytes()

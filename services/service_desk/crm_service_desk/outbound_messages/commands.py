@@ -79,10 +79,13 @@ async def advance(
 
 
 def event_of(before: OutboundMessage, after: OutboundMessage) -> type[Message]:
-    """What has happened: where it has come to, or that it did not reach somebody."""
-    if after.state is before.state and after.refused_addresses != before.refused_addresses:
+    """What has happened: where it has come to, that it did or did not reach somebody else, or that it waits on."""
+    if after.state is not before.state:
+        return TOLD_AS[after.state]
+    if after.refused_addresses != before.refused_addresses:
         return events.OutboundMessageFailed
-    return TOLD_AS[after.state]
+    reached = after.pending_addresses != before.pending_addresses
+    return events.OutboundMessageSent if reached else events.OutboundMessagePutBack
 
 
 async def tell_case(work: UnitOfWork, before: OutboundMessage, after: OutboundMessage) -> None:

@@ -38,7 +38,8 @@ async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMes
 
     InvalidArgument, PermissionDenied: as the contract says.
     """
-    case = await CASES.find(work, values["case_id"], scope=work.actor.access.scope(WRITE))
+    # Within reach of both, to write messages and to change the case.
+    case = await CASES.find(work, values["case_id"], scope=min(work.scope, work.actor.access.scope(WRITE)))
     if case is None:
         raise invalid_field(f"{PLACE}.case_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
     case.require_room()
@@ -51,6 +52,9 @@ async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMes
     else:
         check_plain(values)
     id, from_address = new_id(), next(iter(channel.addresses), None)
+    if by_mail and from_address is not None:
+        # As servers take it, its domain in ASCII; that stands in the Message-ID, too.
+        from_address = address_of(from_address, field=f"{PLACE}.channel_id")
     domain = (from_address or "").rpartition("@")[2]
     references = (*last.thread_references, last.source_id) if last and last.channel_id == channel.id else ()
     kept = {"attachment_ids": values.get("attachment_ids", ()), "text": values["text"], "case_id": case.id}
@@ -160,7 +164,7 @@ def subject_of(case: Case, given: str | None, last: InboundMessage | None) -> st
     subject = given or (f"Re: {without_re(answered)}" if answered else case.title)
     subject = " ".join("".join(each if each.isprintable() else " " for each in subject).split())
     tag = f"[{case.number}]"
-    if case.number in subject:
+    if case.number in subject[:MAX_SUBJECT]:
         return subject[:MAX_SUBJECT]
     return f"{subject[: MAX_SUBJECT - len(tag) - 1].rstrip()} {tag}".lstrip()
 

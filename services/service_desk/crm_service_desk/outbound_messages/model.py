@@ -105,7 +105,7 @@ class OutboundMessage:
     @property
     def is_to_go(self) -> bool:
         """Whether it is still to go to somebody."""
-        return bool(self.pending_addresses) and self.state in (*ON_ITS_WAY, State.SENT)
+        return bool(self.pending_addresses) and self.state not in (State.FAILED, State.CANCELLED)
 
     # --- on its way
 
@@ -156,8 +156,12 @@ class OutboundMessage:
             return self
         is_news = _rank(report.state) > _rank(self.state)
         changed = replace(self, state=report.state) if is_news else self
+        found = self.addresses if report.addresses is None else report.addresses
+        if report.state in (State.BOUNCED, State.DELIVERED):
+            # To others it is still to go, whatever became of it for these.
+            left = tuple(each for each in self.pending_addresses if each not in found)
+            changed = replace(changed, pending_addresses=left)
         if report.state in (State.FAILED, State.BOUNCED):
-            found = self.addresses if report.addresses is None else report.addresses
             changed = replace(changed, refused_addresses=_joined(self.refused_addresses, found))
             if is_news:
                 changed = changed._failing(Failure.REFUSED if failed else Failure.RETURNED, report.detail)

@@ -26,7 +26,7 @@ from crm_kit.mail.model import Outcome as Replies
 from crm_kit.mail.model import address_of
 from crm_kit.outbound_http.addresses import Reach
 
-from crm_service_desk.channels.model import Channel
+from crm_service_desk.channels.model import Channel, ChannelState
 from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.mail.composing import Draft, File, compose
 from crm_service_desk.mailboxes.lines import MailServerError
@@ -150,6 +150,12 @@ class Sending:
             return
         except TimeoutError:
             outcome = Outcome(later=dict.fromkeys(turn.message.pending_addresses, "the server took too long"))
+        except (Unavailable, Conflict):
+            raise
+        except Exception:
+            # Not foreseen, and perhaps of this message alone: the log knows what, and it waits as others do.
+            log.exception("outbound_messages.failed", message_id=str(due.message_id))
+            outcome = Outcome(later=dict.fromkeys(turn.message.pending_addresses, "an internal error"))
         await retried(lambda: self._note(turn, outcome))
 
     async def _turn(self, due: Due) -> Turn | None:
@@ -165,14 +171,14 @@ class Sending:
                 return None
             mailbox_id = await find_sending(work, place.channel_id)
             mailbox = await MAILBOXES.get(work, mailbox_id) if mailbox_id else None
-            if mailbox is None or not mailbox.sends:
+            channel = await CHANNELS.get(work, place.channel_id)
+            if mailbox is None or not mailbox.sends or channel.state is not ChannelState.ACTIVE:
                 waiting = before.put_back(Failure.NO_MAILBOX)
                 await commands.advance(work, before, waiting, due=now + WAIT_REFUSED)
                 return None
             password = None
             with contextlib.suppress(UnreadableError):
                 password = await self._passwords.get(work, mailbox.id)
-            channel = await CHANNELS.get(work, place.channel_id)
             message = commands.begin(work, before, until=now + CLAIM)
             return Turn(due, message, channel, mailbox, password, await find_files(work, message))
 

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from crm.customer.v1 import contacts_pb2, events_pb2
+from crm.customer.v1 import account_restrictions_pb2, accounts_pb2, contacts_pb2, events_pb2
 from crm.customer.v1 import imports_pb2 as pb
+from crm.customer.v1.account_restrictions_pb2_grpc import AccountRestrictionServiceStub
 from crm_customer.imports import worker
 from crm_kit.directory.projection import project_team
 from crm_kit.identity.access import Scope
@@ -12,6 +13,7 @@ from crm_kit.ids import new_id
 
 from tests.service.customer.imports.calls import Run, Upload, all_accounts, counts, errors_of
 from tests.service.customer.told import told_of
+from tests.service.restricting import EVERYBODY
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -194,6 +196,24 @@ async def test_a_contact_belongs_to_nobody_who_may_have_none(
     assert counts(await run(rows, mode=pb.Import.MODE_UPSERT)) == (0, 1, 0, 0)
     page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=user.metadata)
     assert [(each.display_name, each.owner_id) for each in page.contacts] == [("张伟", str(user.id))]
+
+
+@pytest.mark.parametrize("mode", [pb.Import.MODE_CREATE, pb.Import.MODE_UPSERT])
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_an_account_that_a_row_gives_away_and_a_rule_restricts_is_no_later_rows_to_change(
+    imports: "ImportServiceAsyncStub", customer: Running, run: Run, user: User, *, mode: "pb.Import.Mode", dry_run: bool
+) -> None:
+    rule = account_restrictions_pb2.AccountRestriction(kinds=[accounts_pb2.Account.KIND_ORGANIZATION])
+    request = account_restrictions_pb2.UpdateAccountRestrictionRequest(account_restriction=rule)
+    await AccountRestrictionServiceStub(customer.channel).UpdateAccountRestriction(request, metadata=user.metadata)
+    importer = await customer.user(user.tenant_id, grants=EVERYBODY)
+    login = f"{user.id.hex[-12:]}@example.test"
+    rows = [["客户编号", "客户名称", "客户经理", "行业", "联系人"]]
+    rows += [["C1", "华信", login, *told] for told in (("电力", "张伟"), ("能源", "刘洋"))]
+    job = await run(rows, by=importer, mode=mode, dry_run=dry_run)
+    assert counts(job) == (1, 0, 0, 1)
+    (error,) = await errors_of(imports, importer, job.id)
+    assert (error.row_number, error.reason) == (3, "ACCOUNT_NOT_FOUND")
 
 
 @pytest.mark.parametrize("keep", [True, False])

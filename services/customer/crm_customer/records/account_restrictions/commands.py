@@ -8,7 +8,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import Conflict, denied
 from crm_kit.identity.access import Scope
-from sqlalchemy import DateTime, bindparam, update
+from sqlalchemy import DateTime, bindparam, func, update
 
 from crm_customer.records.account_restrictions.model import AccountRestriction
 from crm_customer.records.account_restrictions.queries import remembered
@@ -57,7 +57,7 @@ def replace_restriction() -> Any:
 
 
 def look_soon(work: UnitOfWork) -> None:
-    """Gather that accounts are looked at soon, where the tenant restricts any by rule; once in a unit."""
+    """Gather that accounts are looked at soon, where the tenant restricts any by their tier; once in a unit."""
     if account_restrictions.name not in work.known:
         work.known[account_restrictions.name] = True
         work.execute(bring_forward(), time=work.now)
@@ -66,9 +66,9 @@ def look_soon(work: UnitOfWork) -> None:
 @statement
 def bring_forward() -> Any:
     table, time = account_restrictions, bindparam("time", type_=INSTANT)
-    # Where they are looked at soon anyway no row is locked, and nobody waits for another.
-    later = table.c.due_time > time
-    return update(table).where(table.c.tenant_id == bindparam("tenant_id"), later).values(due_time=time)
+    # Also where they are due already: a look that does not see yet what this unit writes is not the last one then.
+    by_tier = func.cardinality(table.c.value_tiers) > 0
+    return update(table).where(table.c.tenant_id == bindparam("tenant_id"), by_tier).values(due_time=time)
 
 
 def put_off(work: UnitOfWork, *, seen_time: datetime, next_time: datetime) -> None:

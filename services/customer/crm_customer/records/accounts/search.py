@@ -128,7 +128,9 @@ def label_of(texts: RecordTexts) -> RecordTexts:
     return RecordTexts(names=texts.names[:1])
 
 
-SEARCH = Search(ACCOUNTS, ACCOUNT_SEARCH, found_by, visible=seen_by, labels=Labels(sees_labels, labels_among, label_of))
+# Which contacts are closed to the reader contacts know: `ACCOUNT_SEARCH` of theirs is what is answered by.
+LABELS = Labels(sees_labels, labels_among, label_of)
+SEARCH = Search(ACCOUNTS, ACCOUNT_SEARCH, found_by, visible=seen_by, labels=LABELS)
 
 
 async def follow_account(

@@ -12,16 +12,17 @@ from crm_customer.records.accounts import commands
 from crm_customer.records.accounts.model import Status
 from crm_customer.records.accounts.reads import READS
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.accounts.search import SEARCH
 from crm_customer.records.accounts.wire import read_to_pb
 from crm_customer.records.quality_rules.keeping import checks_of
+from crm_customer.records.search.searching import Search
 
 
 class AccountServicer:
     contract = pb.DESCRIPTOR.services_by_name["AccountService"]
 
-    def __init__(self, tokens: PageTokens, directory: Directory) -> None:
+    def __init__(self, tokens: PageTokens, search: Search, directory: Directory) -> None:
         self._tokens = tokens
+        self._search = search
         self._directory = directory
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, work: UnitOfWork) -> pb.Account:
@@ -35,7 +36,7 @@ class AccountServicer:
             own.stand_in_for(work)
             values = await ACCOUNTS.to_create(own, request.account)
             created = await commands.create_account_from_lead(own, values, UUID(request.lead_id))
-            return ACCOUNTS.message(own, created)
+            return await ACCOUNTS.answer(own, created)
 
     async def GetAccount(self, request: pb.GetAccountRequest, reader: Reader) -> pb.Account:
         return await ACCOUNTS.read(reader, request.id)
@@ -46,16 +47,16 @@ class AccountServicer:
     async def UpdateAccount(self, request: pb.UpdateAccountRequest, work: UnitOfWork) -> pb.Account:
         before, values = await ACCOUNTS.to_update(work, request)
         updated = await commands.update_account(work, before, values, keep_opportunities=request.keep_opportunities)
-        return ACCOUNTS.message(work, updated)
+        return await ACCOUNTS.answer(work, updated)
 
     async def ChangeAccountStatus(self, request: pb.ChangeAccountStatusRequest, work: UnitOfWork) -> pb.Account:
         before, status = await ACCOUNTS.target(work, request), value_in(request, "status", Status)
-        return ACCOUNTS.message(work, commands.change_account_status(work, before, status))
+        return await ACCOUNTS.answer(work, commands.change_account_status(work, before, status))
 
     async def ConfirmAccountFields(self, request: pb.ConfirmAccountFieldsRequest, work: UnitOfWork) -> pb.Account:
         before = await ACCOUNTS.target(work, request)
         confirmed = await commands.confirm_account_fields(work, before, checks_of(work, request))
-        return ACCOUNTS.message(work, confirmed)
+        return await ACCOUNTS.answer(work, confirmed)
 
     async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: UnitOfWork) -> pb.Account:
         return ACCOUNTS.message(work, await commands.archive_account(work, await ACCOUNTS.target(work, request)))
@@ -83,4 +84,4 @@ class AccountServicer:
         )
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
-        return await SEARCH.answer(reader, request, pb.SearchAccountsResponse, self._tokens)
+        return await self._search.answer(reader, request, pb.SearchAccountsResponse, self._tokens)

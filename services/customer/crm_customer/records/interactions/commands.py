@@ -4,6 +4,7 @@ from collections.abc import Container, Sequence
 from typing import Any
 from uuid import UUID
 
+from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field, wrong_state
 from crm_kit.events.consumers import Event
@@ -17,7 +18,7 @@ from crm_customer.records.interactions.model import CallOutcome, Interaction
 from crm_customer.records.interactions.queries import users_by_ids
 from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.wire import ended_with_account, interaction_of
-from crm_customer.records.timeline.commands import put_entry
+from crm_customer.records.timeline.commands import put_entry, retell_entry
 from crm_customer.records.timeline.model import Detail, Entry, Kind
 
 
@@ -49,18 +50,25 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
 async def keep_call(work: UnitOfWork, _event: Event, payload: Any) -> None:
     """Record a call that has ended and whose account is known, once, whatever is told of it afterwards.
 
-    Also with an account that is archived by now: it took place.
+    Also with an account that is archived by now: it took place. Of what is told later only that it was answered counts:
+    its end may have come first.
     """
     call = payload.call
     if not ended_with_account(call) or await ACCOUNTS.find(work, UUID(call.account_id)) is None:
         return
-    if await INTERACTIONS.find(work, UUID(call.id)):
-        return
-    interaction = interaction_of(call, payload.channel_name, now=work.now, service_id=work.actor.user_id)
-    INTERACTIONS.create(work, interaction)
+    heard = interaction_of(call, payload.channel_name, now=work.now, service_id=work.actor.user_id)
+    before = await INTERACTIONS.find(work, heard.id)
+    if before is None:
+        interaction = INTERACTIONS.create(work, heard)
+        put_entry(work, entry_of(interaction))
+    else:
+        interaction = before.heard(heard)
+        if interaction == before:
+            return
+        INTERACTIONS.save(work, before, interaction, events.InteractionCallAnswered)
+        retell_entry(work, entry_of(interaction))
     if interaction.call_outcome is CallOutcome.ANSWERED:
         project_last_contact(work, interaction.account_id, interaction.interaction_time)
-    put_entry(work, entry_of(interaction))
 
 
 async def check_account(work: UnitOfWork, id: UUID) -> None:

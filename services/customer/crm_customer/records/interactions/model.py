@@ -1,8 +1,8 @@
-"""An interaction: one contact with a customer. It happened, so it never changes."""
+"""An interaction: one contact with a customer. It happened, so it never changes; of a call more may be heard."""
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -60,6 +60,12 @@ class Interaction:
     next_step_due_date: date | None = None
     call_id: UUID | None = None
     call_outcome: CallOutcome | None = None
+
+    def heard(self, later: "Interaction") -> "Interaction":
+        """With what is heard of the call later, in whatever order: that it was answered, and by whom."""
+        if self.call_outcome is CallOutcome.ANSWERED or later.call_outcome is not CallOutcome.ANSWERED:
+            return self
+        return replace(self, call_outcome=later.call_outcome, user_ids=later.user_ids)
 
     def check(self, *, now: datetime) -> None:
         """Rules beyond single fields; InvalidArgument names the fields that break one."""

@@ -4,9 +4,10 @@ Candidates are ranked batch by batch, the first ones together, then those behind
 is in and behind which rank, so that a page shows nothing that one before it has shown, whatever is written meanwhile.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
@@ -33,6 +34,7 @@ MIN_NARROWED, MAX_BATCH = 300, 1000
 MAX_CANDIDATES = 5000
 """What one search looks at, all its pages together."""
 _RANKS = 1_000_000
+NOTHING_UNSEEN: Mapping[UUID, Collection[str]] = MappingProxyType({})
 
 
 class AskedSearch(AskedPage, Protocol):
@@ -99,11 +101,15 @@ class Visible:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Whether there are records of which the reader sees the label only, which these are, and what of their texts."""
+    """Whether there are records of which the reader sees the label only, which these are, and what of their texts.
+
+    `unseen`: of others the names of contacts that the reader does not see.
+    """
 
     exist: Callable[[Reader], Awaitable[bool]]
     among: Callable[[Reader, Collection[UUID]], Awaitable[set[UUID]]]
     texts_of: Callable[[RecordTexts], RecordTexts]
+    unseen: Callable[[Reader, Collection[UUID]], Awaitable[Mapping[UUID, Collection[str]]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +216,18 @@ class _Run:
             taken = await self.search.resource.labels.ids_among(self.reader, self.tree, ids)
             candidates = [each for each in candidates if each[id_name] in taken]
 
-        labels, closed = self.labels, set[UUID]()
+        labels, closed, unseen = self.labels, set[UUID](), NOTHING_UNSEEN
         if labels is not None and candidates:
-            closed = await labels.among(self.reader, [each[id_name] for each in candidates])
+            ids = [each[id_name] for each in candidates]
+            closed = await labels.among(self.reader, ids)
+            unseen = unseen if labels.unseen is None else await labels.unseen(self.reader, ids)
 
         def match(candidate: Record) -> Match:
             texts = self.search.texts_of(self.reader, candidate)
             if labels is not None and candidate[id_name] in closed:
                 texts = labels.texts_of(texts)
+            elif names := unseen.get(candidate[id_name]):
+                texts = replace(texts, contact_names=tuple(each for each in texts.contact_names if each not in names))
             return Match(round(_RANKS * rank(self.query, texts)), candidate[id_name])
 
         found = [each for each in await in_turns(candidates, match) if each.score > 0]

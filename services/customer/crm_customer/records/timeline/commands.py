@@ -5,7 +5,7 @@ from typing import Any
 from crm_kit.database.connections import row_of
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_customer.records.timeline.model import Entry
@@ -15,6 +15,21 @@ from crm_customer.records.timeline.tables import timeline_entries
 def put_entry(work: UnitOfWork, entry: Entry) -> None:
     """Gather an entry; one that is there already stays as it is."""
     work.execute(insert_entry(), **row_of(entry))
+
+
+def retell_entry(work: UnitOfWork, entry: Entry) -> None:
+    """Gather that an entry has other details by now."""
+    work.execute(update_entry(), entry_id=entry.id, details=row_of(entry)["details"])
+
+
+@statement
+def update_entry() -> Any:
+    entries = timeline_entries.c
+    return (
+        update(timeline_entries)
+        .where(entries.tenant_id == bindparam("tenant_id"), entries.id == bindparam("entry_id"))
+        .values(details=bindparam("details", type_=entries.details.type))
+    )
 
 
 @statement
