@@ -26,6 +26,7 @@ from tests.unit.gateway.every_kind import EveryKind
 F = FieldDescriptor
 ENUM_PREFIXES = {
     "crm.customer.v1.Account.Kind": "KIND_",
+    "crm.customer.v1.Account.RestrictedBy": "RESTRICTED_BY_",
     "crm.customer.v1.Account.Role": "ROLE_",
     "crm.customer.v1.Account.Status": "STATUS_",
     "crm.customer.v1.Address.Kind": "KIND_",
