@@ -1,7 +1,6 @@
 """Texts in lists as people compare and order them: whatever their case, accents and width, Chinese by pinyin."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import date
 from typing import Any
 
 import asyncpg
@@ -18,8 +17,6 @@ from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.sql import filter_values
 from crm_kit.filtering.tree import EVERYTHING, Shaped
 from crm_kit.identity.access import Scope
-from crm_kit.identity.membership import READING
-from crm_kit.ids import new_id
 from crm_kit.listing import select_page, select_rows
 from crm_kit.paging import parse_order_by
 from crm_local.testing import Servers
@@ -27,7 +24,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.customers import new_account, new_contact
 from tests.service.kit.custom_fields import message_values, new_field
-from tests.service.kit.plans import plan_of, scans_of_rows
+from tests.service.kit.plans import binds_of_reader, plan_of, scans_of_rows
 from tests.service.running import Running, User
 from tests.unit.kit.filtering_examples import CONTEXT
 
@@ -214,8 +211,7 @@ async def many(customer: Running, servers: Servers, user: User) -> AsyncIterator
 
 async def scans_by_name(customer: Running, many: User, statement: Statement, values: Mapping[str, Any]) -> list[str]:
     """The kinds of nodes in the plan of a statement that is served by the index of names."""
-    reader = {"me": many.id, "team_ids": [new_id()], "memberships": READING, "reads_restricted": False}
-    asked = {"tenant_id": many.tenant_id, "today": date(2026, 11, 2), **reader, **values}
+    asked = {"tenant_id": many.tenant_id, **binds_of_reader(many.id), **values}
     plan = await plan_of(customer.service.database, many.tenant_id, statement, asked)
     assert "accounts_display_name_index" in str(plan)
     return scans_of_rows(plan)

@@ -5,8 +5,17 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from crm_kit.clock import system_now
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import Statement
+from crm_kit.identity.membership import READING
+from crm_kit.ids import new_id
+
+
+def binds_of_reader(user_id: UUID) -> dict[str, Any]:
+    """What conditions on who may see a record ask of somebody who has a team and may not see what is restricted."""
+    reader = {"me": user_id, "team_ids": [new_id()], "memberships": READING, "reads_restricted": False}
+    return reader | {"today": system_now().date()}
 
 
 async def plan_of(database: Database, tenant: UUID | str, statement: Statement, values: Mapping[str, Any]) -> Any:

@@ -378,6 +378,8 @@ async def test_the_actions_of_a_record_are_those_that_would_succeed(
         "changeStatus": "",
         "archive": "",
         "restore": "ILLEGAL_STATE",
+        "restrict": "",
+        "unrestrict": "ILLEGAL_STATE",
         "confirmFields": "",
     }
     await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=account.id), metadata=user.metadata)
@@ -385,6 +387,8 @@ async def test_the_actions_of_a_record_are_those_that_would_succeed(
         "changeStatus": "ILLEGAL_STATE",
         "archive": "ILLEGAL_STATE",
         "restore": "",
+        "restrict": "",
+        "unrestrict": "ILLEGAL_STATE",
         "confirmFields": "ILLEGAL_STATE",
     }
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import grpc
 import pytest
-from crm.customer.v1 import accounts_pb2, contacts_pb2
+from crm.customer.v1 import accounts_pb2, users_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
-from crm.customer.v1.contacts_pb2_grpc import ContactServiceStub
+from crm.customer.v1.users_pb2_grpc import UserServiceStub
 from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit import scans
@@ -22,7 +22,7 @@ from tests.service.running import Running
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub
-    from crm.customer.v1.contacts_pb2_grpc import ContactServiceAsyncStub
+    from crm.customer.v1.users_pb2_grpc import UserServiceAsyncStub
     from crm.resource.v1.resources_pb2_grpc import ResourceServiceAsyncStub
 
 
@@ -57,7 +57,7 @@ async def test_scans_of_one_tenant_leave_room_for_others_and_end_with_a_way_out(
 ) -> None:
     user, other = await customer.user(), await customer.user()
     accounts: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
-    contacts: ContactServiceAsyncStub = ContactServiceStub(customer.channel)
+    users: UserServiceAsyncStub = UserServiceStub(customer.channel)
     records: ResourceServiceAsyncStub = ResourceServiceStub(customer.channel)
     contains = 'display_name:"zzz"'
 
@@ -76,14 +76,14 @@ async def test_scans_of_one_tenant_leave_room_for_others_and_end_with_a_way_out(
 
     await eventually(several_read)
     # Whoever knows what to look for, and whoever is of another tenant.
-    await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=user.metadata)
-    scanned = contacts_pb2.ListContactsRequest(filter=contains)
-    await contacts.ListContacts(scanned, metadata=other.metadata)
+    await users.ListUsers(users_pb2.ListUsersRequest(), metadata=user.metadata)
+    scanned = users_pb2.ListUsersRequest(filter=contains)
+    await users.ListUsers(scanned, metadata=other.metadata)
     reasons = {await reason(call) for call in calls}
     assert "INVALID_FILTER" in reasons
     assert reasons <= {"INVALID_FILTER", "RATE_LIMITED"}
     # Their places are free again.
-    await contacts.ListContacts(scanned, metadata=user.metadata)
+    await users.ListUsers(scanned, metadata=user.metadata)
 
 
 async def test_requests_of_one_tenant_leave_connections_for_others(
@@ -91,7 +91,7 @@ async def test_requests_of_one_tenant_leave_connections_for_others(
 ) -> None:
     user, other = await customer.user(), await customer.user()
     accounts: AccountServiceAsyncStub = AccountServiceStub(customer.channel)
-    contacts: ContactServiceAsyncStub = ContactServiceStub(customer.channel)
+    users: UserServiceAsyncStub = UserServiceStub(customer.channel)
     page = accounts_pb2.ListAccountsRequest()
     calls = [asyncio.ensure_future(accounts.ListAccounts(page, metadata=user.metadata)) for _ in range(30)]
 
@@ -100,7 +100,7 @@ async def test_requests_of_one_tenant_leave_connections_for_others(
         return bool(await slow_accounts.fetchval(waiting))
 
     await eventually(as_many_as_can_read)
-    await contacts.ListContacts(contacts_pb2.ListContactsRequest(), metadata=other.metadata)
+    await users.ListUsers(users_pb2.ListUsersRequest(), metadata=other.metadata)
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)

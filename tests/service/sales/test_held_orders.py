@@ -23,7 +23,7 @@ from crm_sales.orders.tables import hold_reviews
 from sqlalchemy import bindparam, select
 
 from tests.service.eventually import eventually
-from tests.service.kit.plans import plan_of, scans_of
+from tests.service.kit.plans import binds_of_reader, plan_of, scans_of
 from tests.service.running import Running, User, refused
 from tests.service.sales.ordering import Check, Checked, Draft, Released, approve, placed, read, refuse
 from tests.service.sales.selling import Answer, Sales, cny, credit_service, emitted, names_of
@@ -221,6 +221,7 @@ async def test_accounts_with_held_orders_are_found_by_an_index(sales: Running, u
     assert "hold_reviews_look_index" in str(found)
     position = {"after_place_time": system_now(), "after_id": user.id}
     values = {"tenant_id": user.tenant_id, "account_id": UUID(account_id), "batch": 200} | position
+    values |= binds_of_reader(user.id)
     held = await plan_of(sales.service.database, user.tenant_id, held_orders(from_the_first=False), values)
     assert "orders_held_index" in str(held)
     assert "Sort" not in scans_of(held)

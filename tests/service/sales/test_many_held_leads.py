@@ -29,7 +29,7 @@ from google.protobuf.duration_pb2 import Duration
 from sqlalchemy import Integer, Uuid, bindparam, case, column, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import array
 
-from tests.service.kit.plans import plan_of, scans_of
+from tests.service.kit.plans import binds_of_reader, plan_of, scans_of
 from tests.service.running import Running, User
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales, pool_of
@@ -147,6 +147,7 @@ async def test_what_decides_and_what_is_due_are_found_along_indexes(sales: Runni
     position = {"after_id": new_id(), "after_time": now, "batch": 100}
     asked = {"ids": [new_id()], "take_times": [now], "backdating": timedelta(days=3), "lead_id": new_id()}
     values = {"tenant_id": user.tenant_id, "now": now, "end_time": now, "limit": 100} | position | asked
+    values |= binds_of_reader(user.id)
     for query in (deciding_follow_ups(), follow_ups_after(), held_after(Scope.ALL), due_leads(), stale_conversions()):
         plan = await plan_of(sales.service.database, user.tenant_id, query, values)
         assert "Seq Scan" not in scans_of(plan), query.sql
