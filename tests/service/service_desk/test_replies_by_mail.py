@@ -514,7 +514,7 @@ async def test_a_message_that_cannot_be_put_into_a_mail_waits_and_says_so(
         found = await get(intake, message)
         return (name_of(found), found.failure) == ("QUEUED", Outbound.FAILURE_PUT_OFF)
 
-    await eventually(waits, seconds=20)
+    await eventually(waits)
     monkeypatch.undo()
     await sending_of(intake, hours=1).send(Due(intake.desk.user.tenant_id, UUID(message.id)))
     assert name_of(await get(intake, message)) == "SENT"

@@ -1,6 +1,7 @@
 """Tasks as pure rules: until when they are in time, when people are told of them, whom, and who changes them."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -22,9 +23,9 @@ HOURS = st.integers(-72, 72).map(lambda hours: NOW + timedelta(hours=hours))
 MAYBE = st.none() | HOURS
 
 
-def task(**values: object) -> Task:
-    own: dict[str, object] = {"assignee_id": ASSIGNEE} | values
-    return Task(UUID(int=9), "accounts", UUID(int=8), "call", CREATOR, NOW, NOW, **own)  # type: ignore[arg-type]
+def task(**values: Any) -> Task:
+    own: dict[str, Any] = {"assignee_id": ASSIGNEE} | values
+    return Task(UUID(int=9), "accounts", UUID(int=8), "call", CREATOR, NOW, NOW, **own)
 
 
 @given(st.dates(date(1971, 1, 1), date(2100, 1, 1)), st.sampled_from(ZONES))
