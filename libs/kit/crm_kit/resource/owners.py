@@ -88,20 +88,30 @@ def tell_assigned(work: UnitOfWork, resource: AnyResource, before: Any | None, a
     raise_notice(work, Kind.NOTICE_KIND_RECORD_ASSIGNED, [owner_id], record=record, name=name, values=values)
 
 
+def given_together(work: UnitOfWork) -> list[tuple[UUID, str]]:
+    """Whom a job gives records in this unit, and of which collection: once for each record that is gathered.
+
+    Whoever takes back what was gathered of a record takes what it has added off this list, too.
+    """
+    given: list[tuple[UUID, str]] = work.known.setdefault(_TOGETHER, [])
+    return given
+
+
 def _tell_together(work: UnitOfWork, job_id: UUID, owner_id: UUID, values: Mapping[str, str]) -> None:
     """Gather one notice for all that somebody is given in a unit of work, as it commits: it may write hundreds.
 
     What later units give is added to what is unread.
     """
-    key = _TOGETHER, owner_id, values["collection"]
-    is_first = key not in work.known
-    work.known[key] = work.known.get(key, 0) + 1
-    if not is_first:
+    given, each = given_together(work), (owner_id, values["collection"])
+    given.append(each)
+    if (_TOGETHER, each) in work.known:
         return
+    work.known[_TOGETHER, each] = True
 
     async def tell(unit: UnitOfWork) -> None:
-        count, record = work.known[key], (JOBS, job_id)
-        raise_notice(unit, Kind.NOTICE_KIND_RECORD_ASSIGNED, [owner_id], record=record, values=values, count=count)
+        if count := given.count(each):
+            record = JOBS, job_id
+            raise_notice(unit, Kind.NOTICE_KIND_RECORD_ASSIGNED, [owner_id], record=record, values=values, count=count)
 
     work.before_commit.append(tell)
 

@@ -17,6 +17,7 @@ from crm_kit.directory.access import owned_by
 from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 from crm_kit.identity.access import Scope, reaches
 from crm_kit.ids import id_from_bits
+from crm_kit.resource.owners import given_together
 from crm_kit.resource.validation import check_fields
 from crm_kit.resource.writing import Resource
 
@@ -126,7 +127,7 @@ class Batch:
 
     async def _attempt(self, row: FileRow, account: AccountRow, known: Known) -> Outcome | Fault:
         """What becomes of the row, or the one thing that is wrong with it."""
-        pending, gathered = self.work.pending, len(self.work.pending)
+        pending, gathered, told = self.work.pending, len(self.work.pending), len(given_together(self.work))
         try:
             return await self._account(account, known)
         except CrmError as error:
@@ -134,6 +135,7 @@ class Batch:
                 raise
             # Its own statements, if there are any yet, are the last ones; all, if it had those before it sent.
             del self.work.pending[gathered if self.work.pending is pending else 0 :]
+            del given_together(self.work)[told:]
             return fault_of(error, row, self.source, self.job.external_source)
 
     async def _account(self, row: AccountRow, known: Known) -> Outcome:

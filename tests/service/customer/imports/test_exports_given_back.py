@@ -108,6 +108,22 @@ async def test_of_hundreds_that_an_import_gives_somebody_they_are_told_by_one_no
     await eventually(is_told)
 
 
+async def test_nobody_is_told_of_an_account_whose_row_was_refused_after_all(
+    customer: Running, user: User, run: Run
+) -> None:
+    new = await customer.user(user.tenant_id, name="李敏")
+    header = ["客户编号", "公司名称", "联系人", "职务", "联系人电话", "负责人"]
+    namesakes = [["C1", "甲乙", "张伟", "", phone_number, ""] for phone_number in ("13800138000", "13900139000")]
+    assert counts(await run([header, *namesakes]))[3] == 0
+    # Which of the two is meant nobody knows, and that shows when the account has been written.
+    job = await run(
+        [header, ["C1", "甲乙", "张伟", "总监", "", "李敏"], ["C2", "丙丁", "", "", "", "李敏"]], mode=UPSERT
+    )
+    assert counts(job) == (1, 0, 0, 1)
+    (notice,) = [each for each in await raised(customer, user.tenant_id) if list(each.user_ids) == [str(new.id)]]
+    assert notice.count == 1
+
+
 async def test_who_changes_their_own_accounts_alone_gives_none_away_by_an_import(
     customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
 ) -> None:
