@@ -44,9 +44,10 @@ class CarryingOut:
         """Move all feeds on that are due; True when there may be more."""
         rows = await self._tenants.database.all(ALL_TENANTS, due_feeds(), {"now": self._tenants.now()})
         done = await each(rows, self._step, name=NAME)
-        return len(rows) >= A_TENANTS_SHARE and bool(done)
+        return len(rows) >= A_TENANTS_SHARE and any(done)
 
-    async def _step(self, row: Record) -> None:
+    async def _step(self, row: Record) -> bool:
+        """Move a feed on; whether a delivery had its turn."""
         tenant_id, zone = row["tenant_id"], ZoneInfo(row["time_zone"])
 
         async def attempt() -> FeedDelivery | None:
@@ -57,6 +58,7 @@ class CarryingOut:
         following = await retried(attempt)
         if following is not None:
             await self._begin(tenant_id, following)
+        return following is not None
 
     async def _begin(self, tenant_id: UUID, delivery: FeedDelivery) -> None:
         """Have a delivery imported whose turn it is; what does not allow it becomes its end, or that of the feed."""

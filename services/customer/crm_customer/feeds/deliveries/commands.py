@@ -1,6 +1,7 @@
 """Every write on deliveries of feeds. Each function gathers one transaction's work, and holds the feed meanwhile."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from crm_kit.ids import new_id
 from crm_kit.notice_texts import OUTCOME
 from crm_kit.notices import Kind, raise_notice
 from google.protobuf.message import Message
-from sqlalchemy import bindparam, update
+from sqlalchemy import Interval, bindparam, func, update
 
 from crm_customer.feeds.commands import wake_feed
 from crm_customer.feeds.deliveries.content import digest_of
@@ -26,6 +27,9 @@ from crm_customer.imports.commands import create_import, hold_upload, save_uploa
 from crm_customer.imports.model import Import, Mode
 from crm_customer.imports.queries import get_upload
 from crm_customer.imports.tables import UPLOAD_LASTS
+
+# Longer than reading a file takes: whoever dies at one leaves it so long.
+CLAIM = timedelta(minutes=5)
 
 
 async def receive_delivery(work: UnitOfWork, values: dict[str, Any]) -> FeedDelivery:
@@ -76,8 +80,10 @@ def unchanged(known: FeedDelivery, sent: FeedDelivery) -> FeedDelivery:
 
 
 async def count_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, counted: Counted) -> FeedDelivery:
-    """Note what was counted; it waits for its turn, or is held."""
+    """Note what was counted, unless others have; it waits for its turn, or is held."""
     before = await held(work, before)
+    if before.state is not State.RECEIVED:
+        return before
     earlier = await work.one(one_before(), feed_id=feed.id, id=before.id, create_time=before.create_time)
     twin = await work.one(same_day(), feed_id=feed.id, id=before.id, day=before.day, create_time=before.create_time)
     same_content = earlier is not None and counted.rows > 0 and earlier["content_digest"] == before.content_digest
@@ -169,8 +175,9 @@ def save_ended(work: UnitOfWork, feed: Feed, before: FeedDelivery, after: FeedDe
 
 
 async def fail_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, error: CrmError) -> FeedDelivery:
-    """Gather that a delivery cannot be imported."""
-    return end_in_vain(work, feed, await held(work, before), error)
+    """Gather that a delivery cannot be imported, unless something has become of it by now."""
+    now = await held(work, before)
+    return end_in_vain(work, feed, now, error) if now.state is before.state else now
 
 
 def end_in_vain(work: UnitOfWork, feed: Feed, before: FeedDelivery, error: CrmError) -> FeedDelivery:
@@ -189,17 +196,38 @@ def tell(
     raise_notice(work, kind, [feed.responsible_id], record=record, name=name, text=text, values=values, also_actor=True)
 
 
-def note_try(work: UnitOfWork, delivery_id: UUID, more: int) -> None:
-    """Gather that counting a delivery has begun, or that it ended for no fault of the file."""
-    work.execute(put_tries(), delivery_id=delivery_id, more=more)
+async def claim(work: UnitOfWork, delivery_id: UUID) -> int | None:
+    """How often counting a delivery has begun, this time among them; None while another process is at it."""
+    await work.flush()
+    row = await work.one(take_claim(), delivery_id=delivery_id, duration=CLAIM)
+    return int(row["tries"]) if row else None
+
+
+def give_back(work: UnitOfWork, delivery_id: UUID) -> None:
+    """Gather that counting a delivery has ended for no fault of the file."""
+    work.execute(end_claim(), delivery_id=delivery_id)
 
 
 @statement
-def put_tries() -> Any:
+def take_claim() -> Any:
+    waiting = uncounted_deliveries
+    return (
+        update(waiting)
+        .where(
+            waiting.c.tenant_id == bindparam("tenant_id"),
+            waiting.c.delivery_id == bindparam("delivery_id"),
+            waiting.c.expire_time <= func.clock_timestamp(),
+        )
+        .values(tries=waiting.c.tries + 1, expire_time=func.clock_timestamp() + bindparam("duration", type_=Interval))
+        .returning(waiting.c.tries)
+    )
+
+
+@statement
+def end_claim() -> Any:
     waiting = uncounted_deliveries
     return (
         update(waiting)
         .where(waiting.c.tenant_id == bindparam("tenant_id"), waiting.c.delivery_id == bindparam("delivery_id"))
-        .values(tries=waiting.c.tries + bindparam("more", type_=waiting.c.tries.type))
-        .returning(waiting.c.tries)
+        .values(tries=func.greatest(waiting.c.tries - 1, 0), expire_time=func.clock_timestamp())
     )

@@ -17,10 +17,9 @@ from crm_kit.identity.access import Scope, service_actor
 
 from crm_customer.feeds.deliveries import commands
 from crm_customer.feeds.deliveries.content import count_rows
-from crm_customer.feeds.deliveries.model import Counted, FeedDelivery, State
+from crm_customer.feeds.deliveries.model import Counted, FeedDelivery
 from crm_customer.feeds.deliveries.queries import uncounted
 from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
-from crm_customer.feeds.deliveries.tables import uncounted_deliveries
 from crm_customer.feeds.model import Feed
 from crm_customer.feeds.resource import FEEDS
 from crm_customer.imports.queries import get_stored_upload
@@ -45,31 +44,34 @@ class Counting:
         """Count one delivery of each tenant that has some; True when there may be more."""
         rows = await self._tenants.database.all(ALL_TENANTS, uncounted(), {})
         done = await each(rows, self._count, name=NAME)
-        if done:
+        if any(done):
             self._wake()
-        return bool(done)
+        return any(done)
 
-    async def _count(self, row: Record) -> None:
+    async def _count(self, row: Record) -> bool:
+        """Count a delivery; False while another process is at it."""
         tenant_id, delivery_id = row["tenant_id"], row["delivery_id"]
+        async with self._tenants.unit(tenant_id) as work:
+            tries = await commands.claim(work, delivery_id)
+        if tries is None:
+            return False
         reader = await self._reader(tenant_id)
         delivery = await FEED_DELIVERIES.get(reader, delivery_id)
         feed = await FEEDS.get(reader, delivery.feed_id)
-        if delivery.state is not State.RECEIVED:
-            return await self._pass_over(tenant_id, delivery_id)
-        tries = await self._try(tenant_id, delivery_id, 1)
         try:
             if tries > MAX_DEATHS:
                 raise crashed()
             counted = await self._read(reader, feed, delivery)
         except (Unavailable, Conflict):
-            await self._try(tenant_id, delivery_id, -1)
+            async with self._tenants.unit(tenant_id) as work:
+                commands.give_back(work, delivery_id)
             raise
         except CrmError as error:
             log.info("feeds.unreadable", delivery_id=str(delivery_id), reason=error.reason)
             await self._fail(tenant_id, feed, delivery, error)
         else:
             await self._note(tenant_id, feed, delivery, counted)
-        return None
+        return True
 
     async def _read(self, reader: ReadSession, feed: Feed, delivery: FeedDelivery) -> Counted:
         upload = await get_stored_upload(reader, delivery.upload_id)
@@ -90,17 +92,6 @@ class Counting:
                 await commands.fail_delivery(work, feed, delivery, error)
 
         await retried(attempt)
-
-    async def _try(self, tenant_id: UUID, delivery_id: UUID, more: int) -> int:
-        async with self._tenants.unit(tenant_id) as work:
-            await work.flush()
-            row = await work.one(commands.put_tries(), delivery_id=delivery_id, more=more)
-            return int(row["tries"]) if row else 0
-
-    async def _pass_over(self, tenant_id: UUID, delivery_id: UUID) -> None:
-        """It was rejected meanwhile, or another process has counted it."""
-        async with self._tenants.unit(tenant_id) as work:
-            work.delete(uncounted_deliveries, delivery_id=delivery_id)
 
     async def _reader(self, tenant_id: UUID) -> ReadSession:
         now = await self._tenants.now_of(tenant_id)

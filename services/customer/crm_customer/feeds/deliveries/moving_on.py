@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,8 +20,6 @@ from crm_customer.imports.model import UNDER_WAY, Import
 from crm_customer.imports.model import State as ImportState
 from crm_customer.imports.resource import IMPORTS
 
-# So long after a look an import may have ended.
-POLL = timedelta(seconds=0.2)
 ENDS = {
     ImportState.SUCCEEDED: State.SUCCEEDED,
     ImportState.FAILED: State.FAILED,
@@ -115,5 +113,6 @@ def next_look(
     """When a feed is looked at next; None when nothing comes of it by time alone."""
     times = [each.expire_time for each in left if each.state is not State.RUNNING]
     if following is not None or any(each.state is State.RUNNING for each in left):
-        times.append(now + POLL)
+        # At each look, behind those that were looked at before: an import may have ended.
+        times.append(now)
     return min([*times, *filter(None, [due_time])], default=None)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table, versioned_columns
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
@@ -68,8 +68,9 @@ uncounted_deliveries = tenant_table(
     "uncounted_deliveries",
     metadata,
     Column("delivery_id", Uuid, nullable=False),
-    # How often counting it has begun.
+    # How often counting it has begun, and until when that is another process's, by the database's clock.
     Column("tries", Integer, nullable=False, server_default="0"),
+    Column("expire_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("create_time", DateTime(timezone=True), nullable=False),
     reference("delivery_id", "feed_deliveries", name="uncounted_deliveries_delivery_fkey", field="id"),
     key=("delivery_id",),
