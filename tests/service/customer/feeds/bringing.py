@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crm.customer.v1 import accounts_pb2, feeds_pb2, imports_pb2
 from crm.customer.v1 import feed_deliveries_pb2 as pb
 from crm_kit.clock import system_now
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.imports.calls import as_csv
 from tests.service.eventually import eventually
@@ -54,6 +55,10 @@ class Bringing:
         }
         request = feeds_pb2.CreateFeedRequest(feed=feeds_pb2.Feed(**given | fields))
         return await self.feeds.CreateFeed(request, metadata=self.user.metadata)
+
+    async def update(self, feed: feeds_pb2.Feed, *fields: str) -> feeds_pb2.Feed:
+        request = feeds_pb2.UpdateFeedRequest(feed=feed, update_mask=FieldMask(paths=fields))
+        return await self.feeds.UpdateFeed(request, metadata=self.user.metadata)
 
     async def upload(self, content: bytes) -> str:
         begun = await self.imports.CreateUpload(

@@ -105,12 +105,7 @@ async def test_an_older_day_is_held_and_once_released_overwrites_nothing_that_is
 async def test_an_older_day_of_a_feed_that_only_updates_cannot_be_released(bringing: Bringing) -> None:
     feed = await bringing.feed()
     await bringing.ended(await bringing.bring(feed, 5, [POWER]))
-    await bringing.feeds.UpdateFeed(
-        feeds_pb2.UpdateFeedRequest(
-            feed=feeds_pb2.Feed(id=feed.id, mode=imports_pb2.Import.MODE_UPDATE), update_mask={"paths": ["mode"]}
-        ),
-        metadata=bringing.user.metadata,
-    )
+    await bringing.update(feeds_pb2.Feed(id=feed.id, mode=imports_pb2.Import.MODE_UPDATE), "mode")
     older = await bringing.held(await bringing.bring(feed, 4, [POWER]))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.release(older)

@@ -19,7 +19,7 @@ from crm_kit.rpc.status import reason_of
 from tests.service.customer.feeds.bringing import Bringing, Delivery
 from tests.service.eventually import eventually
 from tests.service.notices import raised, told
-from tests.service.running import Running, User
+from tests.service.running import Running, User, violations_of
 
 POWER, STEEL = ("K-1", "华信电力", "power"), ("K-2", "北辰钢铁", "steel")
 Feed = feeds_pb2.Feed
@@ -113,8 +113,16 @@ async def test_a_feed_whose_activator_has_left_stops_and_goes_on_by_the_rights_o
 
 async def deactivate(running: Running, user: User) -> None:
     async with running.unit_of_work(user.tenant_id) as work:
-        values = {"login": f"{user.id.hex}@example.test", "display_name": "somebody", "team_id": user.team_id}
-        project_user(work, id=user.id, active=False, role_ids=[], version=2, **values)
+        project_user(
+            work,
+            id=user.id,
+            login=f"{user.id.hex}@example.test",
+            display_name="somebody",
+            active=False,
+            team_id=user.team_id,
+            role_ids=[],
+            version=2,
+        )
     running.service.directory.forget(user.tenant_id)
 
 
@@ -136,22 +144,38 @@ async def test_a_paused_feed_takes_deliveries_in_and_carries_them_out_in_their_o
 
 async def test_whoever_changes_what_becomes_of_rows_has_them_written_by_their_own_rights(bringing: Bringing) -> None:
     feed = await bringing.feed()
-    other = await bringing.running.user(bringing.user.tenant_id)
+    other = bringing.by(await bringing.running.user(bringing.user.tenant_id))
+    renamed = await other.update(Feed(id=feed.id, display_name="CRM 同步"), "display_name")
+    assert renamed.activator_id == str(bringing.user.id)
+    changed = await other.update(Feed(id=feed.id, skip_invalid_cells=True), "skip_invalid_cells")
+    assert changed.activator_id == str(other.user.id)
 
-    async def update(**fields: object) -> Feed:
-        request = feeds_pb2.UpdateFeedRequest(feed=Feed(id=feed.id, **fields), update_mask={"paths": list(fields)})
-        return await bringing.feeds.UpdateFeed(request, metadata=other.metadata)
 
-    assert (await update(display_name="CRM 同步")).activator_id == str(bringing.user.id)
-    assert (await update(skip_invalid_cells=True)).activator_id == str(other.id)
-    for fields, place in (
-        ({"columns": [imports_pb2.ImportColumn(column="a", field="colour")]}, "feed.columns[0].field"),
-        ({"responsible_id": str(UUID(int=7))}, "feed.responsible_id"),
-        ({"default_region": "XX"}, "feed.default_region"),
+async def test_what_a_feed_cannot_be_is_refused_by_the_name_of_the_field(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+    for asked, path, place in (
+        (Feed(columns=[imports_pb2.ImportColumn(column="a", field="colour")]), "columns", "feed.columns[0].field"),
+        (Feed(responsible_id=str(UUID(int=7))), "responsible_id", "feed.responsible_id"),
+        (Feed(default_region="XX"), "default_region", "feed.default_region"),
     ):
+        asked.id = feed.id
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await update(**fields)
-        assert place.split(".")[1].split("[")[0] in str(caught.value.details()) + str(caught.value.trailing_metadata())
+            await bringing.update(asked, path)
+        assert [each.field for each in violations_of(caught.value)] == [place]
+
+
+async def test_accounts_are_given_to_whom_the_activator_may_give_them(bringing: Bringing) -> None:
+    running, tenant_id = bringing.running, bringing.user.tenant_id
+    grants = {"feeds.write": Scope.ALL, "imports.write": Scope.ALL, "accounts.write": Scope.OWN}
+    own = bringing.by(await running.user(tenant_id, grants=grants))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await own.feed(account_owner_id=str(bringing.user.id))
+    assert reason_of(caught.value) == "ASSIGNMENT_NOT_ALLOWED"
+    assert (await own.feed()).activator_id == str(own.user.id)
+    weak = bringing.by(await running.user(tenant_id, grants={"feeds.write": Scope.ALL, "accounts.write": Scope.ALL}))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await weak.feed()
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_several_processes_that_look_at_once_count_and_import_each_delivery_once(bringing: Bringing) -> None:
@@ -163,7 +187,7 @@ async def test_several_processes_that_look_at_once_count_and_import_each_deliver
     brought = [await bringing.bring(feed, at, [("K-1", "华信电力", f"day {at}")]) for at in (2, 0, 1)]
 
     async def all_done() -> bool:
-        await asyncio.gather(*(each.look() for each in (*counts, *looks)))
+        await asyncio.gather(*(each.look() for each in counts), *(each.look() for each in looks))
         found = [await bringing.get(each) for each in brought]
         return all(each.state == Delivery.STATE_SUCCEEDED or each.held_reason for each in found)
 
