@@ -83,8 +83,9 @@ def companies(draw: st.DrawFn) -> Company:
     custom = {name.removeprefix("custom."): value for name, value in values.items() if "." in name}
     own = {name: value for name, value in values.items() if "." not in name}
     disputed = tuple(name for name in NAMES if draw(st.booleans()))
-    known = {"field_checks": tuple(checks), "field_times": tuple(times), "conflicting_fields": disputed}
-    return Company(**own, custom=custom, **known)
+    return Company(
+        **own, custom=custom, field_checks=tuple(checks), field_times=tuple(times), conflicting_fields=disputed
+    )
 
 
 def is_known(company: Company, name: str) -> bool:

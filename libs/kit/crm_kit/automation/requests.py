@@ -1,6 +1,6 @@
 """From an action, written as REST would be sent it, to the request of its rpc."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,7 @@ MAX_REQUEST_BYTES = 8 * 1024
 MAX_FILLED = 64 * 1024
 # Rules that are broken whatever a value of the record is.
 WHATEVER_THE_VALUE = frozenset({"unknown_field", "not_changeable", "other_service", "value_type"})
-# Whose records an update may refer to: what users and teams are every service knows.
+# Whose records an update may refer to unless told otherwise: what users and teams are every service knows.
 KNOWN_EVERYWHERE = frozenset({"", "users", "teams"})
 REFUSED = "cannot be set here"
 INSTANT = "google.protobuf.Timestamp"
@@ -98,25 +98,41 @@ def submission_of(
     return literal_request(watched.resource, call, content, record_id=record_id)
 
 
-def literal_request(resource: AnyResource, call: Call, content: Fields, *, record_id: str) -> Message:
-    """What the rpc is asked of a record, with the values as they stand. InvalidArgument as the rpc says."""
-    request: Message = _read(resource, call, content, record_id=record_id)
+def literal_request(
+    resource: AnyResource,
+    call: Call,
+    content: Fields,
+    *,
+    record_id: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
+) -> Message:
+    """What the rpc is asked of a record, with the values as they stand. InvalidArgument as the rpc says.
+
+    `known` are the collections whose records an update may refer to.
+    """
+    request: Message = _read(resource, call, content, record_id=record_id, known=known)
     check_message(request)
     return request
 
 
 def check_literal(
-    resource: AnyResource, call: Call, content: Fields, custom: Mapping[str, CustomField], *, place: str
+    resource: AnyResource,
+    call: Call,
+    content: Fields,
+    custom: Mapping[str, CustomField],
+    *,
+    place: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
 ) -> None:
     """InvalidArgument for what no record can be asked; `place` is where the content stands.
 
-    `custom` are the tenant's own fields of the collection.
+    `custom` are the tenant's own fields of the collection, `known` the collections whose records it may refer to.
     """
     _check_size(content, place=place)
     if call.is_update:
-        _check_update(content, custom, place=place)
+        _check_update(content, custom, place=place, known=known)
     try:
-        literal_request(resource, call, content, record_id=str(NO_RECORD))
+        literal_request(resource, call, content, record_id=str(NO_RECORD), known=known)
     except InvalidArgument as error:
         found = list(_below(error, resource if call.has_record else None, set(), place))
         raise _all_of(found, error) from None
@@ -151,10 +167,16 @@ def check_action(
         _check_request(watched, called.resource, call, request, place=f"{place}.request")
 
 
-def _check_update(content: Fields, custom: Mapping[str, CustomField], *, place: str) -> None:
+def _check_update(
+    content: Fields,
+    custom: Mapping[str, CustomField],
+    *,
+    place: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
+) -> None:
     if not content:
         raise invalid_field(place, "required", "an update changes a field at least")
-    _check_custom(content.get(CUSTOM), custom, place=f"{place}.{CUSTOM}")
+    _check_custom(content.get(CUSTOM), custom, place=f"{place}.{CUSTOM}", known=known)
 
 
 def _check_creation(watched: Watched, creation: Creation, custom: Mapping[str, CustomField], *, place: str) -> None:
@@ -223,14 +245,20 @@ def _check_tokens(watched: Watched, content: object, *, place: str) -> None:
             raise _one_of(path, [*known, "{{cause.date+3d}}", "{{cause.time+2h}}"])
 
 
-def _check_custom(values: object, custom: Mapping[str, CustomField], *, place: str) -> None:
+def _check_custom(
+    values: object,
+    custom: Mapping[str, CustomField],
+    *,
+    place: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
+) -> None:
     if not isinstance(values, Mapping):
         return
-    known = [key for key, field in custom.items() if field.is_active]
+    keys = [key for key, field in custom.items() if field.is_active]
     for key in values:
-        if key not in known:
-            raise _one_of(f"{place}.{key}", known)
-        if (custom[key].reference_collection or "") not in KNOWN_EVERYWHERE:
+        if key not in keys:
+            raise _one_of(f"{place}.{key}", keys)
+        if (custom[key].reference_collection or "") not in known:
             raise _of_another_service(f"{place}.{key}")
 
 
@@ -262,7 +290,14 @@ def _is_within(path: str, other: str) -> bool:
     return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
-def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str) -> Any:
+def _read(
+    resource: AnyResource,
+    call: Call,
+    content: Fields,
+    *,
+    record_id: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
+) -> Any:
     request = call.request()
     if not call.has_record:
         _check_names(request, content, left_out=ADDRESSING)
@@ -274,7 +309,7 @@ def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str)
         target = getattr(request, place)
         _check_names(target, content, left_out=ADDRESSING)
         if call.is_update:
-            _check_changeable(resource, content)
+            _check_changeable(resource, content, known)
         _fill(target, content)
     except InvalidArgument as error:
         violations = [FieldViolation(joined(place, each.field), each.rule, each.detail) for each in error.violations]
@@ -295,14 +330,14 @@ def _check_names(message: Message, content: Fields, *, left_out: frozenset[str])
             raise invalid_field(name, "unknown_field", f"there is no such field; expected one of {choices}")
 
 
-def _check_changeable(resource: AnyResource, content: Fields) -> None:
+def _check_changeable(resource: AnyResource, content: Fields, known: Collection[str]) -> None:
     for name in content:
         field = resource.contract.get(name)
         if field is None or not field.changeable:
             by = " and ".join(field.changed_by) if field else ""
             detail = f"{REFUSED}; it is changed by {by}" if by else f"{REFUSED}: updates do not change it"
             raise invalid_field(name, "not_changeable", detail)
-        if field.refers_to not in KNOWN_EVERYWHERE:
+        if field.refers_to not in known:
             raise _of_another_service(name)
 
 

@@ -26,7 +26,7 @@ from crm_kit.change_proposals.queries import pending_of, value_now
 from crm_kit.change_proposals.resource import OWNERS
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Proposed, UnitOfWork, counting
+from crm_kit.database.work import UnitOfWork, counting
 from crm_kit.errors import (
     Conflict,
     CrmError,
@@ -155,7 +155,7 @@ async def take_effect(
         old = proposal.old_values
         check_conflicts([path for path in wanted if value_now(on.records, record, path) != old[path]], overwrite_fields)
         if wanted:
-            with work.accepting(Proposed(proposal.id, proposal.proposer_id)):
+            with work.accepting(proposal.as_proposed()):
                 await on.give(work, record, wanted)
     except EtagMismatch:
         raise Conflict("the record has changed at the same time; try again") from None

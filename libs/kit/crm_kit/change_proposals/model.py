@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, denied, illegal_state, invalid_field, wrong_state
+from crm_kit.proposed import Proposed
 
 ANSWERED_WITHIN = timedelta(days=3)
 """What is not decided by then goes up, and up again after as long."""
@@ -73,6 +74,11 @@ class ChangeProposal:
         """The fields that nobody has decided."""
         decided = {each.field for each in self.decisions}
         return [name for name in self.values if name not in decided]
+
+    def as_proposed(self) -> Proposed:
+        """What the record that gets its values may keep of how they are known."""
+        proof = "; ".join(each for each in (self.evidence, self.link) if each)
+        return Proposed(self.id, self.proposer_id, self.reason, proof, is_evident=bool(proof or self.attachment_ids))
 
     def chosen(self, fields: Sequence[str], *, hidden: Collection[str], done: str) -> list[str]:
         """The fields that somebody decides who does not see `hidden` ones: those named, or all that wait.

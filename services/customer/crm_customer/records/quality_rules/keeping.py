@@ -32,12 +32,14 @@ async def assessed(
 ) -> Entity:
     """A record that is new or changed as it stands by the tenant's rules, and beside what sources say of it.
 
-    `checks` say where values are from that are new by this change.
+    `checks` say where values are from that are new by this change; what was proposed with evidence says it itself.
     """
     if before is not None:
         changed = changed_of(resource, before, after)
         if not changed:
             return after
+        if work.proposed is not None and work.proposed.is_evident:
+            checks = [quality.proposed_check(field, work.proposed, now=work.now) for field in changed]
         after = await compared(work, resource, noted(work, after, changed, checks), changed)
     return judged(after, await rules_of(work, resource.collection))
 

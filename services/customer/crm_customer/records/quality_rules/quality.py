@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from crm_kit.errors import FieldViolation, InvalidArgument
+from crm_kit.proposed import Proposed
 
 from crm_customer.records.account_kinds import Kind, ValueTier
 from crm_customer.records.quality_rules.model import ExpectedField, QualityRule
@@ -27,6 +28,21 @@ class FieldCheck:
     checker_id: UUID
     source: str | None = None
     proof: str | None = None
+
+
+MAX_SOURCE, MAX_PROOF = 100, 500
+"""Characters of a check, as the contract has them for who confirms."""
+
+
+def proposed_check(field: str, proposed: Proposed, *, now: datetime) -> FieldCheck:
+    """How a value is known that somebody proposed with evidence: they found it, and said why and by what."""
+    source, proof = shortened(proposed.source, MAX_SOURCE), shortened(proposed.proof, MAX_PROOF)
+    return FieldCheck(field, now, proposed.proposer_id, source or None, proof or None)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning where it has more characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,39 +4,20 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from crm.options.v1 import options_pb2
 from crm_kit.automation.requests import check_literal, literal_request
-from crm_kit.automation.watched import UPDATE, Call, calls_of
 from crm_kit.change_proposals.proposable import content_of
 from crm_kit.change_proposals.queries import value_now
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FieldViolation, InvalidArgument
-from crm_kit.field_rights import CUSTOM, OF_OWNERS, is_hidden
-from crm_kit.resource.contract import ADDRESSING
+from crm_kit.field_rights import CUSTOM, is_hidden
 from crm_kit.resource.writing import Resource
-from google.protobuf.descriptor import FieldDescriptor
+
+from crm_customer.records.source_values.wire import statable, update_of
 
 AnyResource = Resource[Any, Any]
 Values = Mapping[str, object]
 PLACE = "values"
-# What customers have agreed to has an evidence of its own, and goes by the last word and not by sources.
-APART = OF_OWNERS | {"consents"}
-
-
-def statable(resource: AnyResource) -> list[str]:
-    """The fields of a collection that sources can say something of: what people fill in and refers to no record."""
-    contract = resource.contract
-    names = [name for name, each in contract.items() if each.changeable and name not in APART | ADDRESSING | {CUSTOM}]
-    return sorted(name for name in names if not _refers(contract[name].descriptor))
-
-
-def _refers(field: FieldDescriptor) -> bool:
-    """Whether a field, or a part of it, is another record's id."""
-    if field.GetOptions().Extensions[options_pb2.refers_to]:
-        return True
-    parts = field.message_type.fields if field.message_type is not None else ()
-    return any(part.GetOptions().Extensions[options_pb2.refers_to] for part in parts)
 
 
 async def check_stated(work: UnitOfWork, resource: AnyResource, values: Values) -> None:
@@ -58,11 +39,6 @@ def _violation(path: str, value: object, known: Collection[str], hidden: Collect
     if value in (None, "", []):
         return FieldViolation(place, "said", "is nothing; leave out what the source does not know")
     return None
-
-
-def update_of(resource: AnyResource) -> Call:
-    """The update of a collection."""
-    return calls_of(resource, options_pb2.automatable)[UPDATE]
 
 
 async def changes_of(
