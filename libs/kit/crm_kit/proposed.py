@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+ANSWER_DAYS = 3
+"""Working days after which what nobody has decided goes up, and up again, unless the tenant has chosen others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proposed:

@@ -1,4 +1,4 @@
-"""What sources say of accounts and contacts, and which fields they disagree about."""
+"""What sources say of accounts and contacts, which fields they disagree about, and how soon proposals are answered."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,10 +62,12 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("cardinality(conflicting_fields) > 0"),
     )
+    op.add_column("tenants", sa.Column("change_proposal_days", sa.Integer(), server_default="3", nullable=False))
     protected("source_values")
 
 
 def downgrade() -> None:
+    op.drop_column("tenants", "change_proposal_days")
     op.drop_index(
         "contacts_conflicting_fields_index",
         table_name="contacts",
