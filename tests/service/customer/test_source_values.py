@@ -12,7 +12,7 @@ from crm.customer.v1 import contacts_pb2, events_pb2
 from crm_customer.records.accounts.commands import update_account
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_kit.errors import Conflict
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import READ_RESTRICTED, Scope
 from crm_kit.ids import new_id
 
 from tests.service.customer.customers import new_account, new_contact
@@ -314,6 +314,10 @@ async def test_sources_of_a_restricted_account_are_closed_to_whom_it_is_closed(
     await web.post(f"{asking.path}:restrict", json={"reason": "negotiation"}, headers=bearer(user))
     grants = dict.fromkeys(("accounts.read", "accounts.write"), Scope.ALL)
     outside = asking.by(await customer.user(user.tenant_id, grants=grants))
+    reader = asking.by(await customer.user(user.tenant_id, grants={**READER, READ_RESTRICTED: Scope.ALL}))
+    assert len(await reader.said()) == 1
+    log = (await web.get(f"{asking.path}/reads", headers=bearer(user))).json()["reads"]
+    assert str(reader.user.id) in {each["user_id"] for each in log}
     answers = [
         await web.get(f"{asking.path}/source-values", headers=bearer(outside.user)),
         await outside.send("sap", {"industry": "oil"}),

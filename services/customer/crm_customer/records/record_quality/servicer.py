@@ -7,6 +7,7 @@ from crm.customer.v1 import record_quality_pb2 as pb
 from crm_kit.change_proposals.queries import value_now
 from crm_kit.database.work import Reader
 from crm_kit.resource.codecs import build
+from crm_kit.resource.label import Shown
 
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.contacts.resource import CONTACTS
@@ -44,6 +45,7 @@ async def quality(reader: Reader, resource: AnyResource, id: UUID) -> pb.RecordQ
         fields=[each for each in field_qualities(record, rule, now=reader.now) if each.field not in hidden],
     )
     if record.conflicting_fields:
+        await resource.note(reader, [resource.message_of(record)], Shown.RECORD)
         disagreeing = await disagreeing_values(reader, resource, record)
         shown.source_values.extend(value_to_pb(each, agrees=False) for each in disagreeing if each.field not in hidden)
     return shown

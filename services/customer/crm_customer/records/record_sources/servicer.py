@@ -8,6 +8,7 @@ from crm.customer.v1 import events_pb2 as events
 from crm.customer.v1 import source_values_pb2 as pb
 from crm_kit.change_proposals.queries import value_now
 from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.resource.label import Shown
 from crm_kit.resource.values import from_value
 from crm_kit.wire import time_from
 from google.protobuf.empty_pb2 import Empty
@@ -61,6 +62,7 @@ class SourceValueServicer:
 async def told(reader: Reader, resource: AnyResource, id: UUID) -> pb.RecordSourceValues:
     """What sources say of a record that the caller may read."""
     record = await resource.get(reader, id)
+    await resource.note(reader, [resource.message_of(record)], Shown.RECORD)
     return to_pb(resource, record, await standing_of(reader, resource.collection, id))
 
 
@@ -76,6 +78,7 @@ async def stated(work: UnitOfWork, resource: AnyResource, request: Any, event: t
         observed_time=time_from(request.observed_time) if request.HasField("observed_time") else None,
         event=event,
     )
+    await resource.note(work, [resource.message_of(record)], Shown.RECORD)
     return to_pb(resource, record, values)
 
 
