@@ -1,12 +1,14 @@
 """What sources say, and whether records agree: properties, beside an oracle that compares by other means."""
 
 import unicodedata
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from uuid import UUID
 
 import pytest
 from crm_customer.records.source_values.model import (
+    MAX_KEPT,
     MAX_OF_FIELD,
     MAX_OF_RECORD,
     SourceValue,
@@ -138,6 +140,10 @@ def test_so_many_sources_say_something_of_a_field_and_of_a_record_and_no_more() 
     fields = [value(field=f"custom.f{number}") for number in range(MAX_OF_RECORD)]
     with pytest.raises(FailedPrecondition):
         taken(fields, [value(field="website")])
+    withdrawn = [replace(each, withdraw_time=NOW) for each in map(value, map(str, range(MAX_KEPT)))]
+    assert taken(withdrawn, [value(field="0", minutes=1)])
+    with pytest.raises(FailedPrecondition):
+        taken(withdrawn, [value(field="website")])
 
 
 def test_nothing_is_observed_in_the_future_but_for_clocks_that_differ() -> None:

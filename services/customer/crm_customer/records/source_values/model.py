@@ -18,6 +18,9 @@ MAX_OF_FIELD = 20
 
 MAX_OF_RECORD = 200
 
+MAX_KEPT = 1000
+"""Of a record, with those that were withdrawn and are kept so that they do not come back."""
+
 MAX_AHEAD = timedelta(minutes=5)
 """By so much the clock of another system may be before ours."""
 
@@ -72,6 +75,8 @@ def taken(before: Iterable[SourceValue], stated: Iterable[SourceValue]) -> list[
             made.append(each if old is None else replace(each, id=old.id))
             known[each.field, each.source] = made[-1]
     check_room([each for each in known.values() if each.stands])
+    if len(known) > MAX_KEPT:
+        raise _full(f"{MAX_KEPT} things were said of the record", MAX_KEPT)
     return made
 
 
