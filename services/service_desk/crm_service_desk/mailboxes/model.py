@@ -93,6 +93,8 @@ class Mailbox:
     smtp_port: int | None = None
     smtp_security: SmtpSecurity = SmtpSecurity.TLS
     smtp_login: str | None = None
+    sending_failure: Failure | None = None
+    sending_failing_since_time: datetime | None = None
 
     @property
     def is_fetched(self) -> bool:

@@ -39,7 +39,13 @@ UNDELIVERED = (State.FAILED, State.BOUNCED)
 def queue(work: UnitOfWork, message: OutboundMessage, *, by_mailbox: bool) -> None:
     """Gather that a message is to go from now on, for as long as anything is tried, by the machines' clock."""
     now = system_now()
-    values: dict[str, Any] = {"due_time": now, "end_time": now + GIVE_UP_AFTER, "by_mailbox": by_mailbox}
+    values: dict[str, Any] = {
+        "case_id": message.case_id,
+        "first_attempt": message.attempt_count,
+        "by_mailbox": by_mailbox,
+        "due_time": now,
+        "end_time": now + GIVE_UP_AFTER,
+    }
     work.execute(put_in_queue(), message_id=message.id, channel_id=message.channel_id, **values)
 
 
@@ -162,7 +168,7 @@ async def hear(work: UnitOfWork, before: OutboundMessage, report: Report) -> Out
 
 @statement
 def put_in_queue() -> Any:
-    names = ("tenant_id", "message_id", "channel_id", "by_mailbox", "due_time", "end_time")
+    names = ("tenant_id", "message_id", "channel_id", "case_id", "first_attempt", "by_mailbox", "due_time", "end_time")
     return insert(outbound_queue).values({name: bindparam(name) for name in names})
 
 

@@ -37,6 +37,7 @@ class Failure(StrEnum):
     FILE_MISSING = "FILE_MISSING"
     TRIED_TOO_LONG = "TRIED_TOO_LONG"
     RETURNED = "RETURNED"
+    EARLIER_WAITS = "EARLIER_WAITS"
 
 
 # What is heard of a message moves it to a state that stands further right, and never back, in whatever order.
@@ -96,6 +97,7 @@ class OutboundMessage:
     attempt_count: int = 0
     sent_time: datetime | None = None
     delivered_time: datetime | None = None
+    automatic: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:
