@@ -24,7 +24,7 @@ BESIDE: Mapping[str, tuple[Any, str]] = {
     each.DESCRIPTOR.full_name: (each, place)
     for place, events in {
         "comment": (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted),
-        "attachment": (events_pb2.AttachmentAdded, events_pb2.AttachmentDeleted),
+        "attachment": (events_pb2.AttachmentAdded, events_pb2.AttachmentMoved, events_pb2.AttachmentDeleted),
         "change_proposal": (
             events_pb2.ChangeProposalCreated,
             events_pb2.ChangeProposalAccepted,
