@@ -197,6 +197,8 @@ async def running(name: str, servers: Servers, tokens: Tokens, *, listen_address
         app = import_module(f"{package}.app")
         settings = read_settings(app.SETTINGS)
     settings.drain_seconds = 0
+    # On a busy machine a call may take longer than an old connection is still given.
+    settings.connection_max_age_seconds = 86_400
     settings.listen_address = listen_address or settings.listen_address
     service = app.build(settings)
     async with (

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 from crm_kit.reports import pdf
+from crm_kit.reports.model import Chart
 from crm_kit.reports.table import ReportTable
 from crm_kit.wire import time_from
 from fastapi import APIRouter, Request, Response
@@ -58,10 +59,10 @@ def running_reports(operations: Iterable[Operation], channels: Channels) -> dict
     return {each.collection: each for each in found}
 
 
-def content_of(format: str, answer: Any, language: Language, *, name: str, day: date) -> bytes:
+def content_of(format: str, report: Any, answer: Any, language: Language, *, day: date) -> bytes:
     """The whole file; it may take a while."""
     if format == PDF:
-        return pdf.pdf_of(answer, language, name=name, day=day)
+        return pdf.pdf_of(answer, language, name=report.display_name, day=day, chart=chart_of(report))
     make, _ = FILES[format]
     file, table = make(), ReportTable(answer, language)
     kinds = table.kinds()
@@ -69,6 +70,12 @@ def content_of(format: str, answer: Any, language: Language, *, name: str, day: 
     for row in table.rows():
         file.write(row, kinds)
     return file.take() + file.end()
+
+
+def chart_of(report: Any) -> Chart:
+    """As it is shown; a table where a later version has charts that are not known here."""
+    name = type(report).Chart.Name(report.chart) if report.chart in type(report).Chart.values() else ""
+    return Chart.__members__.get(name.removeprefix("CHART_"), Chart.TABLE)
 
 
 @router.get(
@@ -135,7 +142,7 @@ async def export_report(collection: str, id: str, request: Request) -> Response:
     report, answer = reply.message.report, reply.message.answer
     zone = await _zones(request).read(metadata_of(exchange), seconds)
     day = time_from(answer.as_of_time).astimezone(zone).date()
-    make = partial(content_of, format, answer, exchange.language, name=report.display_name, day=day)
+    make = partial(content_of, format, report, answer, exchange.language, day=day)
     # Pages of a few hundred rows take longer to draw than others may wait.
     content = await large.written_on_thread(exchange, reply.size, make)
     headers = {

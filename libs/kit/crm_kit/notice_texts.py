@@ -38,6 +38,7 @@ class NoticeKind(enum.StrEnum):
     TASK_ENDED = "TASK_ENDED"
     CALL_MISSED = "CALL_MISSED"
     REPLY_UNDELIVERED = "REPLY_UNDELIVERED"
+    DEPUTY_NAMED = "DEPUTY_NAMED"
 
 
 # By kind, or by kind and outcome.
@@ -93,6 +94,7 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "REPLY_UNDELIVERED": "What you wrote to a customer did not reach everybody",
         "REPLY_UNDELIVERED.FAILED": "What you wrote to a customer could not be sent",
         "REPLY_UNDELIVERED.BOUNCED": "What you wrote to a customer came back",
+        "DEPUTY_NAMED": "You stand in for approvals of",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
     },
@@ -147,6 +149,7 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "REPLY_UNDELIVERED": "您给客户的回复未能送达所有人",
         "REPLY_UNDELIVERED.FAILED": "您给客户的回复发送失败",
         "REPLY_UNDELIVERED.BOUNCED": "您给客户的回复被退回",
+        "DEPUTY_NAMED": "您被指定为审批代理人",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
     },

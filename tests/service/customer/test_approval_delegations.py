@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from tests.service.customer.told import told_of
 from tests.service.nameless import nameless
+from tests.service.notices import raised, told
 from tests.service.running import Running, User, refused
 
 if TYPE_CHECKING:
@@ -95,6 +96,18 @@ async def test_people_name_a_deputy_for_themselves_who_sees_it_and_changes_nothi
             approval_delegation=nameless(shorter), changed_fields=["last_date", "collection"]
         ),
         events_pb2.ApprovalDelegationCancelled(approval_delegation=nameless(ended)),
+    ]
+
+
+async def test_who_becomes_a_deputy_is_told_once_for_whom_and_of_which_days(absence: Absence) -> None:
+    customer, other = absence.customer, await absence.customer.user(absence.admin.tenant_id)
+    made = await absence.create(absence.boss)
+    longer = await absence.update(absence.boss, made, last_date="2901-01-01")
+    await absence.update(absence.boss, longer, deputy_id=str(other.id))
+    assert [await told(customer, each) for each in (absence.deputy, other)] == [["DEPUTY_NAMED"], ["DEPUTY_NAMED"]]
+    assert [each.record_name for each in await raised(customer, absence.admin.tenant_id)] == [
+        "somebody 2027-03-01 – 2900-01-01",
+        "somebody 2027-03-01 – 2901-01-01",
     ]
 
 

@@ -92,12 +92,12 @@ def test_whatever_a_group_or_the_report_is_called_there_is_a_file(name: str) -> 
 
 def test_the_columns_are_looked_for_once_however_many_rows_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[ReportTable] = []
-    places = ReportTable._places
+    places = ReportTable.places
 
     def watched(table: ReportTable) -> list[Place]:
         looked.append(table)
         return places(table)
 
-    monkeypatch.setattr(ReportTable, "_places", watched)
+    monkeypatch.setattr(ReportTable, "places", watched)
     assert len(list(ReportTable(answer(1000), "zh").rows())) == 1001
     assert len(looked) == 1

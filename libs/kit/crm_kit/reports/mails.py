@@ -54,7 +54,9 @@ def language_for(chosen: str, region_code: str) -> Language:
 def file_of(report: Report, format: str, answer: Any, language: Language, *, day: date) -> File:
     """The file, as `:export` of the report writes it; it may take a while."""
     if format == PDF:
-        return File(PDF, PDF_MEDIA_TYPE, pdf_of(answer, language, name=report.display_name, day=day))
+        return File(
+            PDF, PDF_MEDIA_TYPE, pdf_of(answer, language, name=report.display_name, day=day, chart=report.chart)
+        )
     return File("xlsx", MEDIA_TYPE, workbook_of(answer, language))
 
 

@@ -1,4 +1,4 @@
-"""The answer of a report as a PDF: pages of a table, with its name, the day and the number of the page. Pure.
+"""The answer of a report as a PDF: its charts and pages of a table, with its name, the day and the page. Pure.
 
 Chinese is written in the font that readers of PDF bring for it (`STSong-Light` of Adobe-GB1), so files are small and no
 font comes with the platform.
@@ -12,10 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from crm_kit.notice_texts import Language
+from crm_kit.reports.charts import drawing_of
+from crm_kit.reports.model import Chart
+from crm_kit.reports.plots import plots_of
 from crm_kit.reports.table import ReportTable
 from crm_kit.spreadsheets.kinds import Kind
 
 if TYPE_CHECKING:
+    from reportlab.graphics.shapes import Drawing
     from reportlab.pdfgen.canvas import Canvas
 
 MEDIA_TYPE = "application/pdf"
@@ -25,12 +29,14 @@ TITLE_SIZE, SIZE, LEADING = 14.0, 9.0, 12.0
 WIDTH, HEIGHT, MARGIN, GAP = 841.89, 595.28, 36.0, 8.0
 # What a column is given before there is room to spare, and of a very long cell so many lines.
 MIN_COLUMN, MAX_LINES = 40.0, 4
+# A table begins where there is room for so many.
+MIN_ROWS = 3
 MORE = "…"
 Measure = Callable[[str], float]
 
 
-def pdf_of(answer: Any, language: Language, *, name: str, day: date) -> bytes:
-    """The whole file; it may take a while."""
+def pdf_of(answer: Any, language: Language, *, name: str, day: date, chart: Chart = Chart.TABLE) -> bytes:
+    """The whole file; it may take a while. Charts come first, as the report shows its answer."""
     # 8 MB that only those need who make one.
     from reportlab.pdfbase.cidfonts import UnicodeCIDFont
     from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
@@ -43,6 +49,8 @@ def pdf_of(answer: Any, language: Language, *, name: str, day: date) -> bytes:
     rows = [table.header(), *table.rows()]
     measure = partial(stringWidth, fontName=FONT, fontSize=SIZE)
     pages = _Pages(canvas, f"{name}  {day.isoformat()}", table.kinds(), widths_of(rows, measure), measure)
+    for plot in plots_of(answer, chart, language):
+        pages.draw_chart(drawing_of(plot, WIDTH - 2 * MARGIN, FONT, partial(cut_to, measure=measure)))
     pages.draw(rows)
     canvas.save()
     return file.getvalue()
@@ -79,6 +87,14 @@ def lines_of(text: str, width: float, measure: Measure) -> list[str]:
     return lines or [""]
 
 
+def cut_to(text: str, width: float, measure: Measure) -> str:
+    """The text in one line that is no wider, cut off where it is."""
+    line = " ".join(text.split())
+    if measure(line) <= width:
+        return line
+    return f"{line[: fitting(line, width - measure(MORE), measure)].rstrip()}{MORE}"
+
+
 def fitting(text: str, width: float, measure: Measure) -> int:
     """How many characters from the first one on are no wider; one at least."""
     low, high = 1, len(text)
@@ -90,7 +106,7 @@ def fitting(text: str, width: float, measure: Measure) -> int:
 
 @dataclass(slots=True)
 class _Pages:
-    """Draws rows from the top of a page downwards, and goes on on the next one, under the same header."""
+    """Draws from the top of a page downwards, and goes on on the next one: rows under the same header."""
 
     canvas: "Canvas"
     title: str
@@ -100,19 +116,35 @@ class _Pages:
     top: float = 0.0
     page: int = 0
 
+    def draw_chart(self, drawing: "Drawing") -> None:
+        """On the page that it has room on."""
+        from reportlab.graphics.renderPDF import draw
+
+        if self.page == 0 or self.top - drawing.height < MARGIN:
+            self._begin()
+        self.top -= drawing.height
+        draw(drawing, self.canvas, MARGIN, self.top)
+        self.canvas.setFont(FONT, SIZE)
+        self.top -= LEADING
+
     def draw(self, rows: Sequence[Sequence[str]]) -> None:
+        """The table: its first rows below charts where there is room for some."""
         header, *rest = (self._in_lines(row) for row in rows)
-        self._begin(header)
+        if self.page == 0 or self.top - sum(map(_height, (header, *rest[:MIN_ROWS]))) < MARGIN:
+            self._begin()
+        self._row(header)
         for row in rest:
             if self.top - _height(row) < MARGIN:
-                self.canvas.showPage()
-                self._begin(header)
+                self._begin()
+                self._row(header)
             self._row(row)
 
     def _in_lines(self, row: Sequence[str]) -> list[list[str]]:
         return [lines_of(cell, width - GAP, self.measure) for cell, width in zip(row, self.widths, strict=True)]
 
-    def _begin(self, header: Sequence[Sequence[str]]) -> None:
+    def _begin(self) -> None:
+        if self.page:
+            self.canvas.showPage()
         self.page += 1
         self.canvas.setFont(FONT, TITLE_SIZE)
         (title, *_) = lines_of(self.title, (WIDTH - 2 * MARGIN) * SIZE / TITLE_SIZE, self.measure)
@@ -120,7 +152,6 @@ class _Pages:
         self.canvas.setFont(FONT, SIZE)
         self.canvas.drawRightString(WIDTH - MARGIN, MARGIN / 2, str(self.page))
         self.top = HEIGHT - MARGIN - 2 * TITLE_SIZE
-        self._row(header)
 
     def _row(self, row: Sequence[Sequence[str]]) -> None:
         for left, width, kind, lines in self._places(row):

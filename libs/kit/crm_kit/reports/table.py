@@ -45,9 +45,9 @@ class ReportTable:
     def rows(self) -> Iterator[list[str]]:
         """The cells of each row, in the order of the header."""
         # Found once: they are looked for in all rows.
-        places = self._places()
+        places = self.places()
         for row in self.answer.rows:
-            yield [*map(self._key, row.keys), *self._cells(row, places)]
+            yield [*(self.key(key, self.language) for key in row.keys), *self._cells(row, places)]
         if self.answer.HasField("others"):
             yield [*self._in_place_of_keys(OTHERS), *self._cells(self.answer.others, places)]
         if self.answer.groups:
@@ -57,7 +57,7 @@ class ReportTable:
     def _is_compared(self) -> bool:
         return bool(self.answer.HasField("compared_period"))
 
-    def _places(self) -> list[Place]:
+    def places(self) -> list[Place]:
         """Measures in their order, each with the currencies that it has in some row."""
         found = {(cell.measure, cell.currency_code) for row in self._all_rows() for cell in row.cells}
         order = [each.name for each in self.answer.measures]
@@ -68,13 +68,15 @@ class ReportTable:
 
     def _figures(self) -> Iterator[str]:
         headings = {each.name: getattr(each, self.language) for each in self.answer.measures}
-        for measure, currency_code in self._places():
+        for measure, currency_code in self.places():
             yield f"{headings[measure]} {currency_code}".strip()
 
-    def _key(self, key: Any) -> str:
+    @staticmethod
+    def key(key: Any, language: Language) -> str:
+        """What people call what the records of a group have in common in a field."""
         if not key.HasField("value"):
-            return NOTHING[self.language]
-        return key.name or getattr(key, self.language) or str(key.value)
+            return NOTHING[language]
+        return key.name or getattr(key, language) or str(key.value)
 
     def _in_place_of_keys(self, words: Words) -> list[str]:
         return [words[self.language], *[""] * (len(self.answer.groups) - 1)] if self.answer.groups else []
@@ -86,11 +88,12 @@ class ReportTable:
         cells = {(cell.measure, cell.currency_code): cell for cell in row.cells}
         for place in places:
             cell = cells.get(place)
-            yield _value(cell.figure) if cell else ""
+            yield text_of(cell.figure) if cell else ""
             if self._is_compared:
-                yield _value(cell.compared) if cell else ""
+                yield text_of(cell.compared) if cell else ""
                 yield cell.difference if cell else ""
 
 
-def _value(figure: Any) -> str:
+def text_of(figure: Any) -> str:
+    """What a figure says; empty where it says nothing."""
     return str(figure.amount.amount or figure.number or figure.moment)

@@ -10,9 +10,11 @@ from crm_kit.directory.projection import project_delegation
 from crm_kit.errors import denied
 from crm_kit.identity.access import reaches
 from crm_kit.ids import new_id
+from crm_kit.notices import Kind, raise_notice
 from crm_kit.permissions import approvable_collections
 
 from crm_customer.directory.approval_delegations.model import ApprovalDelegation, State
+from crm_customer.directory.approval_delegations.queries import name_of_user
 from crm_customer.directory.approval_delegations.resource import DELEGATIONS
 from crm_customer.directory.policy_references.rights import WRITES_POLICIES, may_write_policies
 from crm_customer.directory.roles.rights import may_do_everything
@@ -28,6 +30,7 @@ async def create_delegation(work: UnitOfWork, values: dict[str, Any]) -> Approva
     await check(work, delegation.checked(collections=approvable_collections()))
     DELEGATIONS.create(work, delegation)
     project(work, delegation)
+    await tell_deputy(work, delegation)
     return delegation
 
 
@@ -40,6 +43,8 @@ async def update_delegation(work: UnitOfWork, before: ApprovalDelegation, values
     await check(work, after, before)
     saved = DELEGATIONS.save(work, before, after, events.ApprovalDelegationUpdated)
     project(work, saved)
+    if saved.deputy_id != before.deputy_id:
+        await tell_deputy(work, saved)
     return saved
 
 
@@ -79,6 +84,19 @@ def require_reach(work: UnitOfWork, delegation: ApprovalDelegation) -> None:
     """Raise PermissionDenied for deputies, who see it and change nothing."""
     if not reaches(work.scope, work.actor, delegation.owner_id, delegation.owner_team_id):
         raise denied("not_delegator", "with your scope you change delegations of your own, or of your teams")
+
+
+async def tell_deputy(work: UnitOfWork, delegation: ApprovalDelegation) -> None:
+    """Gather that the deputy is told: what waits already stands in their list from the first day on."""
+    found = await work.all(name_of_user(), user_id=delegation.owner_id)
+    name = " ".join([*(row["display_name"] for row in found), f"{delegation.first_date} – {delegation.last_date}"])
+    raise_notice(
+        work,
+        Kind.NOTICE_KIND_DEPUTY_NAMED,
+        [delegation.deputy_id],
+        record=(DELEGATIONS.collection, delegation.id),
+        name=name,
+    )
 
 
 def project(work: UnitOfWork, delegation: ApprovalDelegation) -> None:

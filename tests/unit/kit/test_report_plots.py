@@ -1,0 +1,240 @@
+"""Charts of reports: what is drawn are the figures of the table, within the page, whatever groups are called."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from functools import partial
+
+import pytest
+from crm.resource.v1 import reports_pb2 as pb
+from crm_kit.reports.charts import drawing_of
+from crm_kit.reports.model import Chart
+from crm_kit.reports.pdf import FONT, HEIGHT, MARGIN, SIZE, WIDTH, cut_to, pdf_of
+from crm_kit.reports.plots import MAX_GROUPS, MAX_PLOTS, MAX_SERIES, Number, Plot, plots_of
+from hypothesis import given
+from hypothesis import strategies as st
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
+
+from tests.unit.kit.test_report_pdf import texts_in
+
+DAY = date(2027, 3, 1)
+OWNER, STATE, MONTH = ("owner_id", "负责人"), ("state", "状态"), ("close_time:month", "关闭月份")
+Amounts = Sequence[Decimal | None]
+AMOUNTS = st.lists(st.none() | st.decimals(-(10**12), 10**12, places=2), min_size=1, max_size=60)
+registerFont(UnicodeCIDFont(FONT))
+MEASURE = partial(stringWidth, fontName=FONT, fontSize=SIZE)
+DRAWN = [Chart.BAR, Chart.LINE, Chart.PIE, Chart.FUNNEL]
+
+
+def answer_of(
+    *groups: tuple[str, str], measures: Sequence[str] = ("sum:amount",), compared: bool = False
+) -> pb.ReportAnswer:
+    answer = pb.ReportAnswer()
+    for name, chinese in groups:
+        answer.groups.add(name=name, zh=chinese)
+    for name in measures:
+        answer.measures.add(name=name, zh=f"{name} 合计")
+    if compared:
+        answer.compared_period.first_date = "2026-01-01"
+    return answer
+
+
+def add(
+    answer: pb.ReportAnswer,
+    keys: Sequence[tuple[str, str]],
+    amount: Decimal | None,
+    *,
+    measure: str = "sum:amount",
+    currency_code: str = "CNY",
+    count: int = 1,
+) -> pb.ReportAnswer.Row:
+    """A row of groups, each with a value and a name."""
+    row = answer.rows.add(record_count=count)
+    for value, name in keys:
+        row.keys.add(value=value, name=name)
+    if amount is not None:
+        row.cells.add(measure=measure, currency_code=currency_code).figure.amount.amount = str(amount)
+    return row
+
+
+def the_plot(answer: pb.ReportAnswer, chart: Chart) -> Plot:
+    (plot,) = plots_of(answer, chart, "zh")
+    assert isinstance(plot, Plot)
+    return plot
+
+
+@given(AMOUNTS, st.sampled_from([Chart.BAR, Chart.LINE, Chart.FUNNEL]))
+def test_each_group_is_drawn_with_its_figure_in_the_order_of_the_table(amounts: Amounts, chart: Chart) -> None:
+    answer = answer_of(OWNER)
+    for number, amount in enumerate([Decimal(7), *amounts]):
+        add(answer, [(str(number), f"华信 {number}")], amount)
+    plot, most = the_plot(answer, chart), MAX_GROUPS[chart]
+    assert plot.groups == [f"华信 {number}" for number in range(len(amounts) + 1)][:most]
+    (series,) = plot.series
+    wanted = [None if amount is None else float(amount) for amount in [Decimal(7), *amounts]]
+    size = next(each for each in (1e12, 1e8, 1e4, 1) if each == 1 or any(abs(one or 0) >= 10 * each for one in wanted))
+    assert [None if value is None else value * size for value in series.values] == pytest.approx(wanted[:most])
+    unit = {1e12: "（万亿）", 1e8: "（亿）", 1e4: "（万）", 1: ""}[size]
+    assert (plot.title, plot.chart) == (f"sum:amount 合计 CNY{unit}", chart)
+    assert bool(plot.note) == (len(amounts) + 1 > most)
+    assert not plot.note or str(len(amounts) + 1) in plot.note
+
+
+@given(st.lists(st.decimals(0, 999, places=2), min_size=1, max_size=60))
+def test_shares_of_a_pie_are_those_of_the_whole_however_many_groups_there_are(amounts: Sequence[Decimal]) -> None:
+    answer = answer_of(OWNER)
+    for number, amount in enumerate([Decimal(1), *amounts]):
+        add(answer, [(str(number), f"华信 {number}")], amount)
+    answer.others.cells.add(measure="sum:amount", currency_code="CNY").figure.amount.amount = "5"
+    plot = the_plot(answer, Chart.PIE)
+    (series,) = plot.series
+    assert plot.chart is Chart.PIE
+    assert sum(value or 0 for value in series.values) == pytest.approx(float(sum(amounts)) + 6)
+    assert plot.groups[-1] == "其他"
+    assert len(plot.groups) == min(len(amounts) + 2, MAX_GROUPS[Chart.PIE])
+    assert plot.note == ""
+
+
+@pytest.mark.parametrize(
+    ("measure", "amounts"), [("sum:amount", (5, -1)), ("avg:amount", (5, 1)), ("sum:amount", (0, 0))]
+)
+def test_what_are_no_parts_of_a_whole_are_bars(measure: str, amounts: tuple[int, int]) -> None:
+    answer = answer_of(OWNER, measures=[measure])
+    for number, amount in enumerate(amounts):
+        add(answer, [(str(number), "华信")], Decimal(amount), measure=measure)
+    assert the_plot(answer, Chart.PIE).chart is Chart.BAR
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from("uvw")), st.decimals(0, 99_999, places=2), min_size=1
+    )
+)
+def test_groups_of_two_fields_keep_their_own_figures_also_where_their_names_are_alike(
+    amounts: dict[tuple[str, str], Decimal],
+) -> None:
+    answer = answer_of(OWNER, STATE)
+    for (owner, state), amount in amounts.items():
+        add(answer, [(owner, "张伟"), (state, state)], amount)
+    plot = the_plot(answer, Chart.BAR)
+    owners = list(dict.fromkeys(owner for owner, _ in amounts))
+    assert plot.groups == ["张伟"] * len(owners)
+    assert {each.name: each.values for each in plot.series} == {
+        state: [float(amounts.get((owner, state), 0)) for owner in owners]
+        for state in dict.fromkeys(state for _, state in amounts)
+    }
+
+
+@given(
+    st.sets(st.integers(0, 28), min_size=1),
+    st.sampled_from(["sum:amount", "avg:amount"]),
+    st.sampled_from([Chart.BAR, Chart.LINE]),
+)
+def test_months_without_records_have_their_place(months: set[int], measure: str, chart: Chart) -> None:
+    answer = answer_of(MONTH, measures=[measure])
+    days = {month: date(2026 + month // 12, month % 12 + 1, 1).isoformat() for month in range(29)}
+    for month in sorted(months):
+        add(answer, [(days[month], "")], Decimal(month + 1), measure=measure)
+    answer.rows.add(record_count=1).keys.add()
+    plot = the_plot(answer, chart)
+    span = range(min(months), max(months) + 1)
+    assert plot.groups == [*(days[month] for month in span), "（空）"]
+    nothing = 0.0 if measure == "sum:amount" else None
+    assert plot.series[0].values == [*(month + 1.0 if month in months else nothing for month in span), None]
+
+
+def test_time_goes_from_the_left_to_the_right_in_lines_and_bars_keep_the_order_that_was_asked_for() -> None:
+    answer = answer_of(MONTH)
+    for day in ("2026-03-01", "2026-01-01", "2026-04-01"):
+        add(answer, [(day, "")], Decimal(1))
+    assert the_plot(answer, Chart.BAR).groups == ["2026-03-01", "2026-01-01", "2026-04-01"]
+    assert the_plot(answer, Chart.LINE).groups == ["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01"]
+    answer.others.record_count = 1
+    assert the_plot(answer, Chart.BAR).groups[-1] == "其他"
+    assert the_plot(answer, Chart.LINE).groups == ["2026-01-01", "2026-03-01", "2026-04-01"]
+
+
+def test_each_currency_and_measure_has_a_scale_of_its_own() -> None:
+    answer = answer_of(OWNER, measures=["sum:amount", "max:close_time", "count"])
+    row = add(answer, [("1", "华信")], Decimal(10))
+    row.cells.add(measure="sum:amount", currency_code="USD").figure.amount.amount = "7"
+    row.cells.add(measure="max:close_time").figure.moment = "2027-01-01"
+    row.cells.add(measure="count").figure.number = "3"
+    plots = [each for each in plots_of(answer, Chart.BAR, "zh") if isinstance(each, Plot)]
+    assert [(each.title, each.series[0].values) for each in plots] == [
+        ("sum:amount 合计 CNY", [10.0]),
+        ("sum:amount 合计 USD", [7.0]),
+        ("count 合计", [3.0]),
+    ]
+
+
+def test_what_is_compared_stands_beside_it_and_records_are_counted_where_nothing_is_measured() -> None:
+    answer = answer_of(OWNER, measures=[], compared=True)
+    add(answer, [("1", "华信")], None, count=3).compared_record_count = 2
+    add(answer, [("2", "北辰")], None, count=1)
+    plot = the_plot(answer, Chart.BAR)
+    assert [(each.name, each.values) for each in plot.series] == [
+        ("记录数", [3.0, 1.0]),
+        ("记录数（对比期）", [2.0, None]),
+    ]
+    answer.total.record_count, answer.total.compared_record_count = 4, 6
+    assert plots_of(answer, Chart.NUMBER, "en") == [Number("Records", "4", "6", "-2")]
+
+
+def test_a_table_and_an_answer_without_rows_have_no_chart() -> None:
+    answer = answer_of(OWNER)
+    assert [plots_of(answer, chart, "zh") for chart in DRAWN] == [[], [], [], []]
+    add(answer, [("1", "华信")], Decimal(1))
+    assert plots_of(answer, Chart.TABLE, "zh") == []
+
+
+def test_no_more_is_drawn_than_people_can_tell_apart() -> None:
+    answer = answer_of(OWNER, STATE)
+    for state in range(MAX_SERIES + 2):
+        add(answer, [("1", "华信"), (str(state), str(state))], Decimal(state))
+    plot = the_plot(answer, Chart.BAR)
+    assert (len(plot.series), "10个系列中的8个" in plot.note) == (MAX_SERIES, True)
+    many = answer_of(OWNER, measures=[f"sum:{each}" for each in "abcde"])
+    row = add(many, [("1", "华信")], None)
+    for each in many.measures:
+        row.cells.add(measure=each.name).figure.number = "1"
+    assert len(plots_of(many, Chart.BAR, "zh")) == MAX_PLOTS
+
+
+@pytest.mark.parametrize("chart", DRAWN)
+@given(
+    names=st.lists(st.text("ab 华信\n😀(\\)", max_size=80), min_size=1, max_size=40),
+    field=st.sampled_from([OWNER, MONTH]),
+    compared=st.booleans(),
+    amount=st.sampled_from([Decimal("-1e12"), Decimal(0), Decimal("0.01"), Decimal("99999999999999.99")]),
+)
+def test_whatever_groups_are_called_charts_stay_on_the_page(
+    chart: Chart, names: list[str], field: tuple[str, str], compared: bool, amount: Decimal
+) -> None:
+    answer = answer_of(field, compared=compared)
+    for number, name in enumerate(names):
+        value = str(number) if field is OWNER else date(2000 + number, 1, 1).isoformat()
+        row = add(answer, [(value, name)], amount * (number + 1))
+        row.cells[0].compared.amount.amount = "1"
+    width = WIDTH - 2 * MARGIN
+    drawing = drawing_of(the_plot(answer, chart), width, FONT, partial(cut_to, measure=MEASURE))
+    assert drawing.height <= HEIGHT - 2 * MARGIN - 40
+    left, low, right, high = drawing.getBounds()
+    assert (left >= -1, low >= -1, right <= width + 1, high <= drawing.height + 1) == (True, True, True, True)
+
+
+@pytest.mark.parametrize("chart", [*DRAWN, Chart.NUMBER, Chart.TABLE])
+def test_charts_come_before_a_table_that_has_every_row(chart: Chart) -> None:
+    answer = answer_of(OWNER, compared=True)
+    for number in range(50):
+        add(answer, [(str(number), f"华信 {number}")], Decimal(number + 1))
+    total = answer.total.cells.add(measure="sum:amount", currency_code="CNY")
+    total.figure.amount.amount, total.compared.amount.amount, total.difference = "1275", "1000", "275"
+    file = pdf_of(answer, "zh", name="客户报表", day=DAY, chart=chart)
+    texts = texts_in(file)
+    table = texts[texts.index("负责人") :]
+    assert [each for each in table if each.startswith("华信 ")] == [f"华信 {number}" for number in range(50)]
+    assert ("sum:amount 合计 CNY" in texts[: texts.index("负责人")]) == (chart is not Chart.TABLE)
+    assert ("+275 (1000)" in texts) == (chart is Chart.NUMBER)
+    assert file == pdf_of(answer, "zh", name="客户报表", day=DAY, chart=chart)
