@@ -29,6 +29,7 @@ NAMED: Mapping[str, str] = {
     "default_for_role_ids": "roles",
     "deputy_id": "colleagues",
     "endpoint_id": "webhook-endpoints",
+    "feed_id": "feeds",
     "from_id": "people",
     "lead_id": "leads",
     "leader_id": "people",
@@ -40,6 +41,7 @@ NAMED: Mapping[str, str] = {
     "report_id": "reports/leads",
     "record_id": "accounts",
     "reports_to_id": "contacts",
+    "responsible_id": "people",
     "role_ids": "roles",
     "stage_id": "stages",
     "team_id": "teams",
@@ -131,8 +133,11 @@ DISCUSSED: Mapping[str, str] = {
     if name.startswith("Create") and rpc.response.name == "Comment"
 }
 ATTACHMENTS, ATTACHMENT_UPLOADS = "attachments", "attachment-uploads"
+SOURCE_VALUES = "source-values"
+# The collections that sources say something of, and what one of their records is called.
+WITH_SOURCES: Mapping[str, str] = {"accounts": "Account", "contacts": "Contact"}
 # What each record has of its own.
-OF_RECORDS = (COMMENTS, ATTACHMENTS, ATTACHMENT_UPLOADS)
+OF_RECORDS = (COMMENTS, ATTACHMENTS, ATTACHMENT_UPLOADS, SOURCE_VALUES)
 # The collections that files are attached to.
 WITH_FILES: Mapping[str, str] = {
     collection: noun for collection, noun in DISCUSSED.items() if f"List{noun}Attachments" in RPCS
@@ -152,6 +157,7 @@ OF_COLLECTIONS: Mapping[Path, str] = {
     ("change_proposal", "record_id"): "{3}",
     ("task", "record_id"): "{3}",
     ("change_proposal", "attachment_ids"): f"{{3}}/{ATTACHMENTS}",
+    ("source_value_id",): f"{{2}}/{SOURCE_VALUES}",
 }
 # Rpcs that are good only for some of a kind, by the field that names it.
 OF_RPCS: Mapping[tuple[str, Path], str] = dict.fromkeys(
@@ -317,6 +323,13 @@ def proposes_name(request: Any) -> None:
     request.change_proposal.attachment_ids[:] = []
 
 
+def says_name(request: Any) -> None:
+    """A source that calls the record otherwise."""
+    request.values.clear()
+    request.values["display_name"].string_value = "said"
+    request.ClearField("observed_time")
+
+
 def is_due_some_day(task: Any) -> None:
     """On a day, for whoever asks."""
     task.due_date = "2900-01-31"
@@ -352,6 +365,11 @@ def is_a_number(request: Any) -> None:
     request.number = "+8613800138000"
 
 
+def is_held(delivery: Any) -> None:
+    """One of its own for a day that has been, which does not have the rows that it says it has."""
+    delivery.delivery_id, delivery.day, delivery.expected_rows = new_id().hex, "2020-01-01", 7
+
+
 # What the services ask for beyond the rules of the contract.
 COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateApprovalDelegation": lambda request: is_away_for_long(request.approval_delegation),
@@ -362,6 +380,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "UpdateChannel": lambda request: takes_mail(request.channel),
     "DialCall": is_a_number,
     "ReceiveCallEvent": lambda request: rings_now(request.event),
+    "CreateFeedDelivery": lambda request: is_held(request.feed_delivery),
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
     "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),
@@ -382,6 +401,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for verb in ("Create", "Update")
     },
     **{f"Create{name}ChangeProposal": proposes_name for name in WITH_PROPOSALS.values()},
+    **{f"State{name}SourceValues": says_name for name in WITH_SOURCES.values()},
     **{f"Retype{name}CustomField": is_text for name in WITH_CUSTOM_FIELDS.values()},
     **{
         f"{verb}{noun}ApprovalPolicy": partial(asks_for_euros, rpc)

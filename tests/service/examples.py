@@ -9,6 +9,7 @@ import grpc
 from crm.resource.v1.events_pb2 import NoticeRaised
 from crm_customer.directory.tenants.commands import create_tenant
 from crm_customer.directory.tenants.queries import find_tenant
+from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
 from crm_customer.integrations.webhook_deliveries.commands import note
 from crm_customer.integrations.webhook_deliveries.model import State as DeliveryState
 from crm_customer.integrations.webhook_deliveries.model import WebhookDelivery
@@ -50,6 +51,7 @@ from tests.factories.places import (
     PROPOSALS,
     REPORTS,
     RPCS,
+    SOURCE_VALUES,
     TASKS,
     WITH_APPROVALS,
     WITH_AUTOMATION,
@@ -58,6 +60,7 @@ from tests.factories.places import (
     WITH_JOBS,
     WITH_PROPOSALS,
     WITH_REPORTS,
+    WITH_SOURCES,
     WITH_TASKS,
     kind_of,
     make_unique,
@@ -65,6 +68,7 @@ from tests.factories.places import (
     paths_of,
     route_paths,
 )
+from tests.service.eventually import eventually
 from tests.service.running import ADMIN, Running, User, violations_of
 
 
@@ -417,6 +421,19 @@ async def webhook_delivery(world: World, user: User) -> str:
     return str(delivery.id)
 
 
+async def held_delivery(world: World, user: User) -> str:
+    """One that waits for a person, whose feed is everybody's."""
+    id = await shared("CreateFeedDelivery")(world, user)
+    customer = world.services["customer"]
+
+    async def is_held() -> bool:
+        async with customer.unit_of_work(user.tenant_id) as work:
+            return (await FEED_DELIVERIES.get(work, UUID(id))).held_reason is not None
+
+    await eventually(is_held)
+    return id
+
+
 async def notified(world: World, user: User) -> str:
     """What the user is told, once it has reached them."""
     record_id = new_id()
@@ -540,6 +557,16 @@ def created() -> dict[str, Example]:
     }
 
 
+def source_value(noun: str) -> Callable[[World, User], Awaitable[str]]:
+    """What a source says of a record that the user has made."""
+
+    async def make(world: World, user: User) -> str:
+        told: Any = await world.create(f"State{noun}SourceValues", user)
+        return str(told.source_values[0].id)
+
+    return make
+
+
 _EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
@@ -566,6 +593,8 @@ _EXAMPLES: Mapping[str, Example] = {
         for collection, (noun, verb) in WITH_APPROVALS.items()
     },
     "colleagues": Example(somebody_else, owned=False),
+    "feed-deliveries": Example(held_delivery, owned=False),
+    "held feed deliveries": Example(held_delivery, owned=False, lasting=False),
     **{
         f"{AUTOMATION_RULES}/{collection}": Example(shared(f"Create{noun}AutomationRule"), owned=False)
         for collection, noun in WITH_AUTOMATION.items()
@@ -623,6 +652,11 @@ EXAMPLES: Mapping[str, Example] = {
         )
         for collection, noun in WITH_TASKS.items()
     },
+    # Who may not read a record reads nothing of what sources say of it. Values are used up by being withdrawn.
+    **{
+        f"{collection}/{SOURCE_VALUES}": Example(source_value(noun), owned=_EXAMPLES[collection].owned, lasting=False)
+        for collection, noun in WITH_SOURCES.items()
+    },
     # Who may not read a record reads none of its files; uploads are one's own. Files are used up by being deleted.
     **{
         f"{collection}/{kind}": Example(
@@ -654,6 +688,8 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
 KIND_NEEDED: Mapping[str, str] = {
     "CancelOutboundMessage": "waiting outbound messages",
     "ConvertLead": "qualified leads",
+    "RejectFeedDelivery": "held feed deliveries",
+    "ReleaseFeedDelivery": "held feed deliveries",
     "RetryOutboundMessage": "failed outbound messages",
     "SubmitReleaseOrder": "held orders",
 }

@@ -32,6 +32,7 @@ from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, t
 from crm_kit.export_tables import exports_table
 from crm_kit.job_tables import job_records_table, job_turns_table, jobs_table
 from crm_kit.mail_tables import mails_table
+from crm_kit.proposed import ANSWER_DAYS
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.report_tables import report_timers_table, reports_table
 from crm_kit.task_tables import task_timers_table, tasks_table
@@ -272,6 +273,7 @@ access_tenants = tenant_table(
     Column("clock_offset", Interval, nullable=False),
     Column("time_zone", Text, nullable=False, server_default=DEFAULT_ZONE),
     Column("default_region", Text, nullable=False, server_default=DEFAULT_REGION),
+    Column("change_proposal_days", Integer, nullable=False, server_default=str(ANSWER_DAYS)),
     Column("version", Integer, nullable=False),
     plumbing=True,
     retention=Kept("the directory, as customer has it"),

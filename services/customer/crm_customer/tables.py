@@ -10,6 +10,8 @@ from crm_customer.directory.tenants import tables as tenants
 from crm_customer.directory.tokens import tables as tokens
 from crm_customer.directory.user_settings import tables as user_settings
 from crm_customer.directory.users import tables as users
+from crm_customer.feeds import tables as feeds
+from crm_customer.feeds.deliveries import tables as feed_deliveries
 from crm_customer.imports import tables as imports
 from crm_customer.integrations.webhook_deliveries import tables as webhook_deliveries
 from crm_customer.integrations.webhook_endpoints import tables as webhook_endpoints
@@ -19,6 +21,7 @@ from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.quality_rules import tables as quality_rules
+from crm_customer.records.source_values import tables as source_values
 from crm_customer.records.timeline import tables as timeline
 from crm_customer.workspace.dashboards import tables as dashboards
 from crm_customer.workspace.notification_preferences import tables as notification_preferences
@@ -31,6 +34,8 @@ __all__ = [
     "approval_delegations",
     "contacts",
     "dashboards",
+    "feed_deliveries",
+    "feeds",
     "identity_providers",
     "imports",
     "interactions",
@@ -42,6 +47,7 @@ __all__ = [
     "roles",
     "saved_views",
     "sign_ins",
+    "source_values",
     "teams",
     "tenants",
     "timeline",

@@ -210,6 +210,7 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     assert sum(made.dashboards for made in all_at_once) == 1
     assert sum(made.views for made in all_at_once) == len(VIEWS)
     assert sum(made.automation_rules for made in all_at_once) == sum(map(len, RULES.values()))
+    assert sum(made.feeds for made in all_at_once) == 1
     again = await seed_demo(service, QUICK, "another password")
     assert (again.tenant, again.is_more) == (False, False)
     issuer = TokenServiceStub(customer.channel)
@@ -330,3 +331,17 @@ async def test_an_administrator_changes_the_time_zone_of_the_tenant(
         member = company.acting(await company.user(role))
         with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
             await tenants.UpdateTenant(request, metadata=member.metadata)
+
+
+async def test_an_administrator_says_after_how_many_working_days_proposals_go_up(
+    tenants: "TenantServiceAsyncStub", company: Company
+) -> None:
+    admin = company.acting(await company.user(await company.role(tenant_write=Scope.ALL)))
+    assert (await tenants.GetTenant(pb.GetTenantRequest(), metadata=admin.metadata)).change_proposal_days == 3
+    request = pb.UpdateTenantRequest(tenant=pb.Tenant(change_proposal_days=10))
+    assert (await tenants.UpdateTenant(request, metadata=admin.metadata)).change_proposal_days == 10
+    for days in (-1, 61):
+        request = pb.UpdateTenantRequest(tenant=pb.Tenant(change_proposal_days=days))
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await tenants.UpdateTenant(request, metadata=admin.metadata)
+        assert refusal.fields == ["tenant.change_proposal_days"]

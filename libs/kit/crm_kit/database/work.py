@@ -34,6 +34,7 @@ from crm_kit.database.write_statements import (
 from crm_kit.errors import Conflict, CrmError
 from crm_kit.identity.access import ALL_RIGHTS, Actor, Scope
 from crm_kit.identity.membership import READING, WRITING
+from crm_kit.proposed import Proposed
 from crm_kit.zones import day_in
 
 Result = TypeVar("Result")
@@ -74,14 +75,6 @@ class PendingStatement:
     statement: Statement
     values: Mapping[str, Any]
     unmet: Callable[[], CrmError] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """The change proposal that what is written was proposed in, and by whom."""
-
-    id: UUID
-    proposer_id: UUID
 
 
 class UnitOfWork:

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from crm_kit.migrating import protected
 
-revision = "0016"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 
 def upgrade() -> None:
