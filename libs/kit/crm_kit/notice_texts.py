@@ -38,6 +38,11 @@ class NoticeKind(enum.StrEnum):
     TASK_ENDED = "TASK_ENDED"
     CALL_MISSED = "CALL_MISSED"
     REPLY_UNDELIVERED = "REPLY_UNDELIVERED"
+    FEED_LATE = "FEED_LATE"
+    FEED_SHORT = "FEED_SHORT"
+    FEED_REPEATED = "FEED_REPEATED"
+    FEED_HELD = "FEED_HELD"
+    FEED_FAILED = "FEED_FAILED"
     DEPUTY_NAMED = "DEPUTY_NAMED"
 
 
@@ -71,12 +76,16 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "Bulk change done",
         "JOB_ENDED.FAILED": "Bulk change failed",
         "JOB_ENDED.CANCELLED": "Bulk change cancelled",
+        "JOB_ENDED.EXPORT_SUCCEEDED": "Export ready",
+        "JOB_ENDED.EXPORT_FAILED": "Export failed",
+        "JOB_ENDED.EXPORT_CANCELLED": "Export cancelled",
         "CALL_MISSED": "Missed call",
         "MAILBOX_FAILING": "Mailbox cannot be fetched",
         "MAILBOX_FAILING.LOGIN_REFUSED": "Mailbox cannot be fetched, since its password is refused",
         "MAILBOX_FAILING.FOLDER_MISSING": "Mailbox cannot be fetched, since its folder does not exist",
         "MAILBOX_FAILING.NOT_TRUSTED": "Mailbox cannot be fetched, since the certificate of its server does not hold",
         "MAILBOX_FAILING.KEY_CHANGED": "Mailbox cannot be fetched, since its password has to be set again",
+        "MAILBOX_FAILING.SENDING": "Mailbox cannot send, and answers wait",
         "CHANGE_PROPOSED": "A change is proposed",
         "CHANGE_PROPOSED.ESCALATED": "A change was proposed, and nobody has answered",
         "CHANGE_PROPOSAL_DECIDED": "Your proposal is decided",
@@ -96,6 +105,15 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "DEPUTY_NAMED": "You stand in for approvals of",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
+        "FEED_LATE": "Feed has not brought what was expected",
+        "FEED_SHORT": "Feed delivery has fewer rows than expected",
+        "FEED_REPEATED": "Feed delivery came again",
+        "FEED_HELD": "Feed delivery waits to be released",
+        "FEED_HELD.TOTALS_DIFFER": "Feed delivery waits to be released, since its control totals differ",
+        "FEED_HELD.KEYS_MISSING": "Feed delivery waits to be released, since rows have no key",
+        "FEED_HELD.OUT_OF_ORDER": "Feed delivery waits to be released, since a newer day is in",
+        "FEED_FAILED": "Feed delivery failed",
+        "FEED_FAILED.LOST_RIGHTS": "Feed paused, since who activated it may not write its rows",
     },
     "zh": {
         "APPROVAL_WAITING": "待您审批",
@@ -125,12 +143,16 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "JOB_ENDED.SUCCEEDED": "批量修改完成",
         "JOB_ENDED.FAILED": "批量修改失败",
         "JOB_ENDED.CANCELLED": "批量修改已取消",
+        "JOB_ENDED.EXPORT_SUCCEEDED": "导出完成",
+        "JOB_ENDED.EXPORT_FAILED": "导出失败",
+        "JOB_ENDED.EXPORT_CANCELLED": "导出已取消",
         "CALL_MISSED": "未接来电",
         "MAILBOX_FAILING": "邮箱收取失败",
         "MAILBOX_FAILING.LOGIN_REFUSED": "邮箱收取失败：密码被拒绝",
         "MAILBOX_FAILING.FOLDER_MISSING": "邮箱收取失败：文件夹不存在",
         "MAILBOX_FAILING.NOT_TRUSTED": "邮箱收取失败：服务器证书不可信",
         "MAILBOX_FAILING.KEY_CHANGED": "邮箱收取失败：请重新设置密码",
+        "MAILBOX_FAILING.SENDING": "邮箱无法发信，回复在等待",
         "CHANGE_PROPOSED": "有人反馈了资料",
         "CHANGE_PROPOSED.ESCALATED": "资料反馈无人处理，已上报给您",
         "CHANGE_PROPOSAL_DECIDED": "您反馈的资料有结果",
@@ -150,6 +172,15 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "DEPUTY_NAMED": "您被指定为审批代理人",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
+        "FEED_LATE": "数据源未按时到达",
+        "FEED_SHORT": "数据交付行数偏少",
+        "FEED_REPEATED": "数据交付重复",
+        "FEED_HELD": "数据交付待放行",
+        "FEED_HELD.TOTALS_DIFFER": "数据交付待放行：与控制总数不符",
+        "FEED_HELD.KEYS_MISSING": "数据交付待放行：有行缺少编号",
+        "FEED_HELD.OUT_OF_ORDER": "数据交付待放行：更新日期的数据已入库",
+        "FEED_FAILED": "数据交付失败",
+        "FEED_FAILED.LOST_RIGHTS": "数据源已暂停：启用人已无权写入",
     },
 }
 CHINESE_REGIONS = ("CN", "HK", "MO", "TW")

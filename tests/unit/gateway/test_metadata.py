@@ -31,7 +31,7 @@ OWN, TEAM, ALL = roles_pb2.Grant.SCOPE_OWN, roles_pb2.Grant.SCOPE_TEAM, roles_pb
 _ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
 COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
 COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
-WITH_FILES = ["attachment.added", "attachment.deleted"]
+WITH_FILES = ["attachment.added", "attachment.moved", "attachment.deleted"]
 OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "cancelled", "reopened")]
 PROPOSED = [
     f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")

@@ -55,6 +55,8 @@ class Reader(Protocol):
     database: Database
     # What a membership in the team of an account has to be for, so that it counts.
     memberships: Sequence[str]
+    # Whether what it reads goes into a file, which somebody takes away.
+    for_file: bool
 
     @property
     def names(self) -> Mapping[tuple[str, UUID], str]: ...
@@ -84,6 +86,7 @@ class UnitOfWork:
         self.scope = scope
         self.now = now
         self.memberships: Sequence[str] = WRITING
+        self.for_file = False
         self.pending: list[PendingStatement] = []
         self.wakes_relay = False
         # The record that was written last, and the message that shows it: the answer is mostly the same.
@@ -317,6 +320,7 @@ class ReadSession:
         self.scope = scope
         self.now = now
         self.memberships = memberships
+        self.for_file = False
 
     @property
     def tenant_id(self) -> UUID:

@@ -12,10 +12,11 @@ from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.composition import compose_texts
 from crm_kit.errors import InvalidArgument, invalid_field
 from crm_kit.resource.validation import check_message
-from crm_kit.resource.values import enum_prefix
+from crm_kit.resource.values import enum_choices, enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
+from crm_service_desk.mail.file_names import cleaned
 from crm_service_desk.outbound_messages.model import MAX_DETAIL, Report, State
 
 # Where a request has what happened to a call.
@@ -36,8 +37,17 @@ MAX_TAKEN, TAKEN = 20, 10
 # No list of a message has more entries; what has is not worth the time to look at each.
 MAX_ENTRIES = 100
 MAX_ATTEMPT = 1_000_000
+MAX_BROUGHT_FILES = 20
 Kind = TypeVar("Kind", bound=Message)
-Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest | calls_pb.ReceiveCallEventRequest
+Request = pb.ReceiveMailRequest | calls_pb.ReceiveCallEventRequest
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BroughtMessage:
+    """A message that an adapter brings, and its files by name and content."""
+
+    request: pb.CreateInboundMessageRequest
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class MessageReport:
     report: Report
 
 
-def read_delivery(channel_id: str, payload: bytes) -> Request | MessageReport:
+def read_delivery(channel_id: str, payload: bytes) -> Request | BroughtMessage | MessageReport:
     """The request that a delivery means, which keeps the contract's rules; InvalidArgument where it means none."""
     type, data = type_and_data(payload)
     if type == MESSAGE:
@@ -128,24 +138,50 @@ def as_object(payload: bytes) -> Mapping[str, Any]:
     return content
 
 
-def message_request(channel_id: str, data: dict[str, Any]) -> pb.CreateInboundMessageRequest:
-    """A message as `CreateInboundMessage` takes it, by a channel that the data need not name."""
+def message_request(channel_id: str, data: dict[str, Any]) -> BroughtMessage:
+    """A message as `CreateInboundMessage` takes it, by a channel that the data need not name, and its files."""
+    data, files = dict(data), files_of(data)
+    data.pop("files", None)
     named = data.get("channel_id", channel_id)
     if named != channel_id:
         raise invalid_field("data.channel_id", "delivery_channel", "is not the channel by which it comes")
     message = put_into(pb.InboundMessage(), data | {"channel_id": channel_id})
-    return checked(pb.CreateInboundMessageRequest(inbound_message=message), "inbound_message")
+    request = checked(pb.CreateInboundMessageRequest(inbound_message=message), "inbound_message")
+    return BroughtMessage(request, files)
+
+
+def files_of(data: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
+    """The files of a message by name and content; InvalidArgument for what is none."""
+    files = data.get("files", [])
+    if not isinstance(files, list) or len(files) > MAX_BROUGHT_FILES:
+        detail = f"must be a list of at most {MAX_BROUGHT_FILES} files"
+        raise invalid_field("data.files", "delivery_files", detail, metadata={"most": str(MAX_BROUGHT_FILES)})
+    return tuple(file_at(f"data.files[{index}]", each) for index, each in enumerate(files))
+
+
+def file_at(place: str, file: Any) -> tuple[str, bytes]:
+    """One of them: `{"name": "电表.jpg", "content": "<base64>"}`."""
+    name = file.get("name") if isinstance(file, dict) else None
+    if not isinstance(name, str) or file.keys() != {"name", "content"} or not (called := cleaned(name)):
+        raise invalid_field(place, "delivery_file", "must have a `name` that files can have, and `content`")
+    content = decoded(file["content"])
+    if content is None:
+        raise invalid_field(f"{place}.content", "delivery_base64", "must be in base64")
+    return called, content
+
+
+def decoded(text: Any) -> bytes | None:
+    """What is written in base64; line breaks within are none of it."""
+    try:
+        return b64decode("".join(text.split()), validate=True) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def mail_request(channel_id: str, data: dict[str, Any]) -> pb.ReceiveMailRequest:
     """A mail as `ReceiveMail` takes it."""
-    text = data.get("mail")
     check_names(data, {"mail"})
-    try:
-        # Line breaks within are none of the mail's.
-        mail = b64decode("".join(text.split()), validate=True) if isinstance(text, str) else b""
-    except ValueError:
-        mail = b""
+    mail = decoded(data.get("mail"))
     if not mail:
         raise invalid_field("data.mail", "delivery_mail", "must be a mail in base64")
     return checked(pb.ReceiveMailRequest(channel_id=channel_id, mail=mail), "")
@@ -173,9 +209,21 @@ def put_into(message: Kind, data: dict[str, Any]) -> Kind:
         try:
             ParseDict({name: as_named(message.DESCRIPTOR.fields_by_name[name], value)}, message)
         except (ParseError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise invalid_field(f"data.{name}", "delivery_value", "is no value that this field can have") from error
+            raise no_value(message.DESCRIPTOR.fields_by_name[name]) from error
     compose_texts(message)
     return message
+
+
+def no_value(field: Any) -> InvalidArgument:
+    """What is told of a value that a field cannot have: what it can have, of enums and instants."""
+    place = f"data.{field.name}"
+    if field.enum_type is not None:
+        choices = ", ".join(enum_choices(field.enum_type))
+        return invalid_field(place, "enum", f"expected one of {choices}", metadata={"choices": choices})
+    if field.message_type is not None and field.message_type.full_name == "google.protobuf.Timestamp":
+        detail = "expected an RFC 3339 instant such as 2026-01-31T09:30:00Z"
+        return invalid_field(place, "delivery_instant", detail)
+    return invalid_field(place, "delivery_value", "is no value that this field can have")
 
 
 def as_named(field: Any, value: Any) -> Any:
@@ -191,8 +239,22 @@ def checked(request: Kind, place: str) -> Kind:
     try:
         check_message(request)
     except InvalidArgument as error:
-        raise as_sent(error, place) from None
+        raise with_choices(as_sent(error, place), getattr(request, place) if place else request) from None
     return request
+
+
+def with_choices(error: InvalidArgument, filled: Message) -> InvalidArgument:
+    """The same refusal with the values that an enum has, instead of the number that it must not be."""
+    found, metadata = [], dict(error.metadata)
+    for each in error.violations:
+        field = filled.DESCRIPTOR.fields_by_name.get(each.field.removeprefix("data."))
+        if each.rule == "enum.not_in" and field is not None:
+            choices = ", ".join(enum_choices(field.enum_type))
+            each = dataclasses.replace(each, detail=f"must be one of {choices}")
+            metadata |= {"choices": choices} if len(error.violations) == 1 else {}
+        found.append(each)
+    detail = "; ".join(f"{each.field}: {each.detail}" for each in found) or error.detail
+    return InvalidArgument(detail, reason=error.reason, violations=found, metadata=metadata)
 
 
 def as_sent(error: InvalidArgument, place: str) -> InvalidArgument:

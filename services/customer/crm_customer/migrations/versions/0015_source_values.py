@@ -6,7 +6,7 @@ from crm_kit.migrating import protected
 from sqlalchemy.dialects import postgresql
 
 revision = "0015"
-down_revision = "0013"
+down_revision = "0014"
 
 
 def upgrade() -> None:
