@@ -102,6 +102,9 @@ tasks-bench: build ## One's own tasks beside a million others; writes build/task
 webhooks-bench: build ## What telling webhook endpoints costs, and whom it keeps waiting; writes build/webhooks_bench.json
 	@$(BIN)/python -m tests.load.webhooks_bench
 
+intake-bench: build ## Mails a second that become cases, and waits beside full mailboxes; writes build/intake_bench.json
+	@$(BIN)/python -m tests.load.intake_bench
+
 calls-bench: build ## How soon whose telephone rings knows who it is; writes build/calls_bench.json
 	@$(BIN)/python -m tests.load.calls_bench
 
@@ -150,4 +153,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench tasks-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench cluster
+.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench tasks-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench intake-bench cluster

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from crm_kit.accounts import account_reference, accounts_from
+from crm_kit.attachments.servicer import bounds_of
 from crm_kit.background import Tenants
 from crm_kit.contacts import Contacts
 from crm_kit.identity.key_ring import FetchKeys
@@ -26,6 +27,7 @@ from crm_service_desk.channels.secrets import ChannelSecrets
 from crm_service_desk.channels.servicer import ChannelServicer
 from crm_service_desk.consumers import follow_events
 from crm_service_desk.contacts.tables import contacts
+from crm_service_desk.inbound_messages.filing import FileBounds
 from crm_service_desk.inbound_messages.intake import Intake
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.inbound_messages.servicer import InboundMessageServicer
@@ -62,7 +64,7 @@ def build(settings: ServiceDeskSettings) -> Service:
     passwords = Passwords(settings.channel_key_secret)
     loopback = settings.is_development
     tenants, reach = Tenants(service.database, service.clock), settings.outbound_reach
-    intake = Intake(follow_report, window=window)
+    intake = Intake(follow_report, service.contents, FileBounds.of(**bounds_of(settings)), window=window)
     fetching = Fetching(tenants, service.directory, passwords, intake, reach, loopback=loopback)
     trying = Trying(service.database, reach, loopback=loopback)
     sending = Sending(tenants, passwords, service.contents, reach, loopback=loopback)

@@ -17,7 +17,7 @@ from crm.sales.v1 import leads_pb2
 from crm.sales.v1.leads_pb2_grpc import LeadServiceStub
 from crm.scoring.v1 import credit_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
-from crm.service_desk.v1 import mailboxes_pb2
+from crm.service_desk.v1 import channels_pb2, mailboxes_pb2
 from crm.service_desk.v1.mailboxes_pb2_grpc import MailboxServiceStub
 from crm_kit import plumbing
 from crm_kit.background import Tenants
@@ -29,7 +29,7 @@ from crm_kit.retention import tables_with_retention
 from crm_service_desk.mailboxes.commands import put_aside
 from sqlalchemy import Table, bindparam, select
 
-from tests.service.automating import Rules, action, settled
+from tests.service.automating import Rules, action, create, settled
 from tests.service.customer.companies import ADMIN_LOGIN, PASSWORD, Company, open_company
 from tests.service.customer.customers import new_account as new_customer
 from tests.service.customer.imports.calls import ENDED, as_csv
@@ -177,6 +177,13 @@ async def test_of_the_service_desk(service_desk: Running) -> None:
     own = service_desk.service
     async with Tenants(own.database, own.clock).unit(user.tenant_id) as work:
         put_aside(work, UUID(mailbox.id), 1, 1, reason="INTERNAL", detail="an internal error")
+    sms = await intake.channel(
+        kind=channels_pb2.Channel.KIND_SMS, case_opening=channels_pb2.Channel.CASE_OPENING_EVERYBODY
+    )
+    writes = create("outbound_messages", case_id="{{record.id}}", text="我们已收到")
+    await Rules(service_desk.channel, "cases").active(user, writes)
+    await intake.bring(channel_id=sms.id, from_address="+8613800138000")
+    await settled(service_desk, user.tenant_id)
     await check(service_desk, user.tenant_id, tables_of(service_desk).values())
 
 

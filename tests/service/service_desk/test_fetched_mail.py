@@ -12,11 +12,13 @@ import pytest
 from crm.service_desk.v1 import channels_pb2
 from crm.service_desk.v1 import mailboxes_pb2 as pb
 from crm.service_desk.v1.mailboxes_pb2_grpc import MailboxServiceStub
+from crm_kit.attachments.servicer import bounds_of
 from crm_kit.background import Tenants
 from crm_kit.events.leases import Lease
 from crm_kit.identity.access import Scope
 from crm_kit.outbound_http.addresses import reach_of
 from crm_service_desk.inbound_messages import intake as intake_module
+from crm_service_desk.inbound_messages.filing import FileBounds
 from crm_service_desk.mail.parsing import parse_mail
 from crm_service_desk.mailboxes import fetching
 from crm_service_desk.mailboxes.fetching import Fetching
@@ -105,7 +107,9 @@ def fetching_of(intake: Intake, secret: str = "") -> Fetching:
         Tenants(service.database, service.clock),
         service.directory,
         Passwords(secret or settings.channel_key_secret),
-        intake_module.Intake(follow_report, window=timedelta(days=14)),
+        intake_module.Intake(
+            follow_report, service.contents, FileBounds.of(**bounds_of(settings)), window=timedelta(days=14)
+        ),
         reach_of((), loopback=True),
         loopback=True,
     )
@@ -202,12 +206,12 @@ async def test_a_folder_that_is_made_anew_is_read_from_its_beginning_and_nothing
 async def test_a_mail_that_cannot_be_taken_is_put_aside_and_the_others_are_taken(
     intake: Intake, server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def parse_some(raw: bytes) -> Any:
+    def parse_some(raw: bytes, *, digest: str) -> Any:
         if b"meter 2" in raw:
             raise RuntimeError("what nobody has foreseen")
-        return parse_mail(raw)
+        return parse_mail(raw, digest=digest)
 
-    monkeypatch.setattr("crm_service_desk.mailboxes.fetching.parse_mail", parse_some)
+    monkeypatch.setattr(intake_module, "parse_mail", parse_some)
     await server.deliver(mail(1), mail(2), mail(3))
     mailbox = await create(intake, server.port)
     await set_password(intake, mailbox)
@@ -217,17 +221,6 @@ async def test_a_mail_that_cannot_be_taken_is_put_aside_and_the_others_are_taken
     assert [(each.reason, each.detail) for each in page.set_aside_mails] == [("INTERNAL", "an internal error")]
     # People find it where it is.
     assert await server.unseen() == 1
-
-
-async def test_of_a_mail_that_is_too_large_what_it_says_is_kept(intake: Intake, server: MailServer) -> None:
-    boundary = "\r\n--x\r\n"
-    head = "Content-Type: multipart/mixed; boundary=x\r\nSubject: large\r\nFrom: a@b.example\r\n\r\n"
-    large = head + boundary + "\r\nread me" + boundary + "Content-Type: image/png\r\n\r\n" + "A" * 1_500_000
-    await server.deliver(large.encode())
-    await set_password(intake, await create(intake, server.port))
-    await fetched(intake, 1)
-    (kept,) = await intake.waiting()
-    assert (kept.subject, kept.text) == ("large", "read me")
 
 
 async def test_a_refused_password_is_said_and_told_once_and_mail_comes_with_the_right_one(

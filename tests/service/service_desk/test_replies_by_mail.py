@@ -100,7 +100,7 @@ def name_of(message: Outbound) -> str:
 
 async def asked(intake: Intake, **fields: Any) -> Any:
     """A mail of a customer, which opens a case."""
-    message = await intake.bring(from_address=CHEN, **fields)
+    message = await intake.bring(**{"from_address": CHEN} | fields)
     assert became(message) == ("MATCHED", "NEW_CASE")
     return message
 

@@ -17,6 +17,7 @@ from crm_kit.database.connections import Database
 from crm_kit.ids import new_id
 from standardwebhooks.webhooks import Webhook
 
+from tests.service.attaching import Files, picture
 from tests.service.history import changes_of
 from tests.service.running import refused
 from tests.service.service_desk.desk import Desk
@@ -74,6 +75,24 @@ async def test_a_signed_message_is_kept_and_judged_as_one_of_a_user(intake: Inta
     assert kept.id == answer.json()["inbound_message_id"]
     # The number as the tenant's region has it.
     assert (kept.source_id, kept.from_address, kept.text) == ("sms-1", "+8613800138000", "今天早上起停电")
+
+
+async def test_files_come_with_a_signed_message_in_base64_and_what_is_none_is_refused_by_its_place(
+    intake: Intake, web: httpx.AsyncClient
+) -> None:
+    secret, content = (await rotated(intake)).secret, picture(4, 3)
+    files = [{"name": "电表.png", "content": b64encode(content).decode()}, {"name": "run.bat", "content": "eA=="}]
+    answer = await deliver(web, intake.mailbox.id, secret, STRANGER | {"files": files})
+    assert answer.status_code == 200, answer.text
+    (kept,) = await intake.waiting()
+    attached = Files(intake.running, kept.id, "inbound_messages")
+    (file,) = await attached.list(intake.desk.user)
+    assert await attached.bytes_of(intake.desk.user, file.id) == content
+    assert [(each.name, each.attachment_id) for each in kept.files] == [("电表.png", file.id), ("run.bat", "")]
+    for wrong in ("no list", [{"name": "a.txt"}], [{"name": "..", "content": ""}], [{"name": "a.txt", "content": "%"}]):
+        refusal = await deliver(web, intake.mailbox.id, secret, STRANGER | {"files": wrong})
+        assert refusal.status_code == 422, wrong
+        assert refusal.json()["errors"][0]["field"].startswith("data.files"), wrong
 
 
 async def test_what_is_brought_again_is_answered_with_what_is_kept(intake: Intake, web: httpx.AsyncClient) -> None:

@@ -31,7 +31,7 @@ OWN, TEAM, ALL = roles_pb2.Grant.SCOPE_OWN, roles_pb2.Grant.SCOPE_TEAM, roles_pb
 _ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
 COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
 COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
-WITH_FILES = ["attachment.added", "attachment.deleted"]
+WITH_FILES = ["attachment.added", "attachment.moved", "attachment.deleted"]
 OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "cancelled", "reopened")]
 PROPOSED = [
     f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")
@@ -112,7 +112,7 @@ def test_every_resource_is_described() -> None:
     views = {"account_reads", "account_restriction"}
     views |= {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
     views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "record_quality", "reports"}
-    views |= {"call_screens", "change_proposals", "tasks"}
+    views |= {"call_screens", "change_proposals", "source_values", "tasks"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -142,6 +142,7 @@ def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
         "change_proposals",
         "jobs",
         "record_quality",
+        "source_values",
         "user_settings",
     }
     routes = {f"/v1/{each.path}/{{id}}/changes" for each in collections(CONTRACT)}
@@ -306,7 +307,7 @@ def test_what_refers_and_what_is_undone_leads_somewhere() -> None:
         assert not within or field(target)["list"]
     assert {verb["undone_by"] for verb in VERBS.values()} - {None} <= VERBS.keys()
     # Their verbs are there once for each collection, under names of their own.
-    of_each = ("CustomField", "ApprovalPolicy", "AutomationRule", "Report")
+    of_each = ("CustomField", "ApprovalPolicy", "AutomationRule", "Report", "Task")
     changing = {rpc for _, each in EVERY_FIELD for rpc in each["changed_by"] if not rpc.endswith(of_each)}
     assert changing <= VERBS.keys()
 

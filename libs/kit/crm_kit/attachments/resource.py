@@ -23,7 +23,7 @@ ATTACHMENTS = Resource(
 )
 _columns = attachments.attachments.c
 # Needs the bind parameters `collection` and `record_id`.
-OF_RECORD = ATTACHMENTS.list_of(
-    "attachments",
-    of=and_(_columns.collection == bindparam("collection"), _columns.record_id == bindparam("record_id", type_=Uuid)),
+OF_RECORD_ROWS = and_(
+    _columns.collection == bindparam("collection"), _columns.record_id == bindparam("record_id", type_=Uuid)
 )
+OF_RECORD = ATTACHMENTS.list_of("attachments", of=OF_RECORD_ROWS)

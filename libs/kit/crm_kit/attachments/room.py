@@ -25,6 +25,15 @@ def take_room(work: UnitOfWork, size_bytes: int, *, most: int) -> None:
     work.execute(more_room(), unmet=full, size_bytes=size_bytes, most=most)
 
 
+async def try_room(work: UnitOfWork, size_bytes: int, *, most: int) -> bool:
+    """Take so many bytes more at once, as this unit sees them; False, and nothing taken, where there is no room."""
+    if size_bytes > most:
+        return False
+    # What is written is part of the unit: it is undone with it.
+    await work.flush()
+    return await work.one(more_room(), size_bytes=size_bytes, most=most) is not None
+
+
 def give_back_room(work: UnitOfWork, size_bytes: int) -> None:
     """Gather that so many bytes fewer are taken."""
     work.execute(less_room(), size_bytes=size_bytes)

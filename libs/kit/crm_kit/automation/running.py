@@ -145,6 +145,11 @@ class Runner:
         """Why the rule could not do all its actions on a record as it is now, as the reader; nothing becomes true."""
         scope = reader.actor.access.scope(subject.watched.resource.permission)
         work = UnitOfWork(self._database, reader.actor, scope=scope, now=reader.now)
+        rule = subject.rule
+        # What it does is known to be a rule's here, too.
+        work.causes = [
+            event_pb2.Cause(rule_id=str(rule.id), display_name=rule.display_name, collection=rule.collection)
+        ]
         try:
             done = await self._do_all(work, subject)
         finally:

@@ -12,7 +12,7 @@ from crm.event.v1 import event_pb2
 from crm.options.v1 import options_pb2
 from crm.resource.v1 import events_pb2
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from crm_kit.image import read_image
 from crm_kit.resource.contract import snake
@@ -20,39 +20,38 @@ from crm_kit.thin_events.model import EventType
 
 EVENTS_FILE = "/events.proto"
 # Events of what is beside a record, each with the field that has it, which names the record.
+_EVENTS_BESIDE: Mapping[str, tuple[type[Message], ...]] = {
+    "comment": (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted),
+    "attachment": (events_pb2.AttachmentAdded, events_pb2.AttachmentMoved, events_pb2.AttachmentDeleted),
+    "change_proposal": (
+        events_pb2.ChangeProposalCreated,
+        events_pb2.ChangeProposalAccepted,
+        events_pb2.ChangeProposalDeclined,
+        events_pb2.ChangeProposalWithdrawn,
+        events_pb2.ChangeProposalSuperseded,
+        events_pb2.ChangeProposalEscalated,
+    ),
+    "task": (
+        events_pb2.TaskCreated,
+        events_pb2.TaskUpdated,
+        events_pb2.TaskCompleted,
+        events_pb2.TaskCancelled,
+        events_pb2.TaskReopened,
+    ),
+    "approval": (
+        events_pb2.ApprovalSubmitted,
+        events_pb2.ApprovalOpinionGiven,
+        events_pb2.ApprovalOverdue,
+        events_pb2.ApprovalDueTimeChanged,
+        events_pb2.ApprovalReassigned,
+        events_pb2.ApprovalApproved,
+        events_pb2.ApprovalRejected,
+        events_pb2.ApprovalWithdrawn,
+        events_pb2.ApprovalOutdated,
+    ),
+}
 BESIDE: Mapping[str, tuple[Any, str]] = {
-    each.DESCRIPTOR.full_name: (each, place)
-    for place, events in {
-        "comment": (events_pb2.CommentCreated, events_pb2.CommentUpdated, events_pb2.CommentDeleted),
-        "attachment": (events_pb2.AttachmentAdded, events_pb2.AttachmentDeleted),
-        "change_proposal": (
-            events_pb2.ChangeProposalCreated,
-            events_pb2.ChangeProposalAccepted,
-            events_pb2.ChangeProposalDeclined,
-            events_pb2.ChangeProposalWithdrawn,
-            events_pb2.ChangeProposalSuperseded,
-            events_pb2.ChangeProposalEscalated,
-        ),
-        "task": (
-            events_pb2.TaskCreated,
-            events_pb2.TaskUpdated,
-            events_pb2.TaskCompleted,
-            events_pb2.TaskCancelled,
-            events_pb2.TaskReopened,
-        ),
-        "approval": (
-            events_pb2.ApprovalSubmitted,
-            events_pb2.ApprovalOpinionGiven,
-            events_pb2.ApprovalOverdue,
-            events_pb2.ApprovalDueTimeChanged,
-            events_pb2.ApprovalReassigned,
-            events_pb2.ApprovalApproved,
-            events_pb2.ApprovalRejected,
-            events_pb2.ApprovalWithdrawn,
-            events_pb2.ApprovalOutdated,
-        ),
-    }.items()
-    for each in events
+    each.DESCRIPTOR.full_name: (each, place) for place, events in _EVENTS_BESIDE.items() for each in events
 }
 # By it people say who reads what they keep.
 VISIBILITY = "visibility"

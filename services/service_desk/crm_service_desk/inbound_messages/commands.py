@@ -1,7 +1,7 @@
 """Every write on inbound messages. Each function is one transaction's work: what is kept was told to its case."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from crm.service_desk.v1 import events_pb2 as events
 from crm_kit.accounts import Accounts
+from crm_kit.attachments.moving import move_attachments
 from crm_kit.contacts import Contacts
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
@@ -31,6 +32,7 @@ from crm_service_desk.channels.model import Channel
 from crm_service_desk.channels.queries import is_our_own
 from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.classification import CaseKind
+from crm_service_desk.inbound_messages.filing import BroughtFile, attach_files, place_of
 from crm_service_desk.inbound_messages.judging import Circumstances, Deed, Meant, Verdict, judge
 from crm_service_desk.inbound_messages.model import InboundMessage, Reason, State
 from crm_service_desk.inbound_messages.queries import count_earlier, find_answered, find_kept, find_numbered
@@ -42,19 +44,34 @@ FollowReport = Callable[[UnitOfWork], Awaitable[UUID | None]]
 LINES = 3
 
 
+def require_all(work: UnitOfWork) -> None:
+    """PermissionDenied for who may not bring messages for the whole tenant."""
+    if work.scope is not Scope.ALL:
+        raise denied("scope_all", "a message may concern any case: the permission is needed with the scope ALL")
+
+
 async def receive_message(
-    work: UnitOfWork, values: dict[str, Any], *, window: timedelta, follow: FollowReport | None = None
+    work: UnitOfWork,
+    values: dict[str, Any],
+    brought: Sequence[BroughtFile] = (),
+    *,
+    window: timedelta,
+    max_file_bytes: int,
+    follow: FollowReport | None = None,
 ) -> InboundMessage:
     """Keep a message, judge it and do what follows; what is kept already of the same id is left as it is.
 
-    `follow` notes what it reports on a message of ours, where a mail server sent it for that.
+    `follow` notes what it reports on a message of ours, where a mail server sent it for that. `brought` are its files,
+    of which the tenant may have so many bytes together.
 
     The service does it in its own name: whoever brings messages need not see cases and customers, but may do it for the
     whole tenant, as a message may concern any case. `window`: how long a case can be reopened.
     """
-    if work.scope is not Scope.ALL:
-        raise denied("scope_all", "a message may concern any case: the permission is needed with the scope ALL")
-    from_address = as_compared(values["from_address"], region=work.actor.access.default_region)
+    require_all(work)
+    region = work.actor.access.default_region
+    from_address = as_compared(values["from_address"], region=region)
+    if values.get("reply_to_address") is not None:
+        values = values | {"reply_to_address": as_compared(values["reply_to_address"], region=region)}
     if values.get("sent_time") is not None:
         check_plausible(values["sent_time"], field="inbound_message.sent_time")
     with work.acting_as(service_actor(work.tenant_id), Scope.ALL):
@@ -70,7 +87,9 @@ async def receive_message(
             return kept
         channel.require_taking()
         reported = await follow(work) if follow is not None else None
-        return await take_in(work, channel, message, window=window, reported=reported)
+        decided = await take_in(work, channel, message, window=window, reported=reported)
+        files = await attach_files(work, decided, brought, max_tenant_bytes=max_file_bytes)
+        return INBOUND_MESSAGES.create(work, replace(decided, files=files))
 
 
 def arrived(work: UnitOfWork, values: dict[str, Any]) -> InboundMessage:
@@ -91,7 +110,7 @@ async def take_turn(work: UnitOfWork, channel: Channel, message: InboundMessage)
 async def take_in(
     work: UnitOfWork, channel: Channel, message: InboundMessage, *, window: timedelta, reported: UUID | None
 ) -> InboundMessage:
-    """Judge a message, do what follows, and gather it; `reported` is the case of the message that it reports on."""
+    """Judge a message and do what follows; `reported` is the case of the message that it reports on."""
     sender = await find_known_sender(work, message.from_address)
     answered = await find_case(work, await find_answered(work, channel.id, message.answers(channel)))
     named = await find_case(work, await find_numbered(work, message.named_case))
@@ -113,7 +132,6 @@ async def take_in(
     case = await act_on(work, channel, message, verdict, told, window=window)
     case_id = case.id if case else verdict.case_id
     decided = replace(message, state=verdict.state, reason=verdict.reason, case_id=case_id)
-    INBOUND_MESSAGES.create(work, decided)
     if case_id is not None:
         put_references(work, channel, decided, case_id, over=over_of(answered, message, window=window))
     return decided
@@ -242,10 +260,11 @@ def ignore_message(work: UnitOfWork, before: InboundMessage) -> InboundMessage:
 async def decide(
     work: UnitOfWork, before: InboundMessage, after: InboundMessage, case_id: UUID, event: Any, *, window: timedelta
 ) -> InboundMessage:
-    """Gather that a message belongs to a case, and that what answers it does."""
+    """Gather that a message belongs to a case, and that what answers it and its files do."""
     channel = await CHANNELS.get(work, before.channel_id)
     answered = await find_case(work, await find_answered(work, channel.id, before.answers(channel)))
     put_references(work, channel, before, case_id, over=over_of(answered, before, window=window))
+    await move_attachments(work, place_of(before.id, None), place_of(before.id, case_id))
     return INBOUND_MESSAGES.save(work, before, after, event)
 
 

@@ -46,6 +46,30 @@ class Reason(StrEnum):
     DELIVERY_REPORT = "DELIVERY_REPORT"
 
 
+class Refusal(StrEnum):
+    """Why a file was not taken."""
+
+    RUNS = "RUNS"
+    PROGRAM = "PROGRAM"
+    MISMATCH = "MISMATCH"
+    TOO_LARGE = "TOO_LARGE"
+    NO_ROOM = "NO_ROOM"
+    NO_STORE = "NO_STORE"
+    EMPTY = "EMPTY"
+    TOO_MANY = "TOO_MANY"
+    CUT_OFF = "CUT_OFF"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFile:
+    """A file that came with a message: the attachment that it became, or why it became none."""
+
+    name: str
+    size_bytes: int
+    attachment_id: UUID | None = None
+    refusal: Refusal | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
     """Fields as in the contract; text that is not known is None, and `from_address` is as all are compared.
@@ -72,6 +96,8 @@ class InboundMessage:
     contact_id: UUID | None = None
     account_id: UUID | None = None
     case_id: UUID | None = None
+    files: tuple[MessageFile, ...] = ()
+    reply_to_address: str | None = None
 
     @property
     def said(self) -> str:

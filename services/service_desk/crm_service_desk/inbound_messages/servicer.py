@@ -1,6 +1,5 @@
 """InboundMessageService: from message to command and back, nothing else."""
 
-import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,7 +15,6 @@ from crm_service_desk.classification import CaseKind
 from crm_service_desk.inbound_messages import commands
 from crm_service_desk.inbound_messages.intake import Intake
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
-from crm_service_desk.mail.parsing import parse_mail
 
 
 class InboundMessageServicer:
@@ -38,9 +36,9 @@ class InboundMessageServicer:
         return INBOUND_MESSAGES.message(work, await self._intake.message(work, values))
 
     async def ReceiveMail(self, request: pb.ReceiveMailRequest, work: UnitOfWork) -> pb.InboundMessage:
-        # A large mail takes longer to read than requests of others may wait.
-        mail = await asyncio.to_thread(parse_mail, request.mail)
-        return INBOUND_MESSAGES.message(work, await self._intake.mail(work, UUID(request.channel_id), mail))
+        commands.require_all(work)
+        read = await self._intake.read_bytes(work.actor, work.now, request.mail)
+        return INBOUND_MESSAGES.message(work, await self._intake.mail(work, UUID(request.channel_id), read))
 
     async def GetInboundMessage(self, request: pb.GetInboundMessageRequest, reader: Reader) -> pb.InboundMessage:
         return await INBOUND_MESSAGES.read(reader, request.id)

@@ -1,8 +1,8 @@
 """Tables of inbound messages."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table, unique, versioned_columns
-from sqlalchemy import Boolean, Column, DateTime, Index, Text, Uuid
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Boolean, Column, DateTime, Index, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_service_desk.metadata import metadata
 
@@ -25,6 +25,8 @@ inbound_messages = tenant_table(
     Column("contact_id", Uuid),
     Column("account_id", Uuid),
     Column("case_id", Uuid),
+    Column("files", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("reply_to_address", Text),
     *versioned_columns(),
     unique(
         "inbound_messages_source_key",

@@ -44,10 +44,12 @@ class Draft:
     text: str
     references: tuple[str, ...]
     time: datetime
+    # A program wrote it: programs do not answer it (RFC 3834).
+    automatic: bool = False
 
 
 def compose(draft: Draft, files: Sequence[File] = ()) -> list[bytes]:
-    """The mail in pieces, each of whole lines. It is a person's, so it does not say that a program sent it."""
+    """The mail in pieces, each of whole lines. That a program sent it is said only of what one wrote."""
     said = EmailMessage(policy=POLICY)
     said.set_content(draft.text)
     head = _head(draft)
@@ -73,6 +75,10 @@ def _head(draft: Draft) -> bytes:
         head["Cc"] = [Address(addr_spec=each) for each in draft.cc_addresses]
     head["Subject"] = _line(draft.subject)
     head["Date"] = draft.time
+    if draft.automatic:
+        head["Auto-Submitted"] = "auto-replied"
+        # What some of them go by instead.
+        head["X-Auto-Response-Suppress"] = "All"
     head["MIME-Version"] = "1.0"
     written = head.as_bytes().rstrip(b"\r\n")
     ids = [each for each in draft.references if PLAIN_ID.fullmatch(each)][-MAX_REFERENCES:]

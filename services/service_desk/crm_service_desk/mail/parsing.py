@@ -4,8 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.errors import HeaderParseError, MessageError
-from email.header import decode_header
+from email.errors import MessageError
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 
@@ -13,7 +12,7 @@ from crm_kit.blanks import is_visible
 from crm_kit.zones import EARLIEST
 
 from crm_service_desk.mail.charsets import as_text
-from crm_service_desk.mail.headers import IDS, raw_header
+from crm_service_desk.mail.headers import IDS, decoded, raw_header
 from crm_service_desk.mail.html import text_of
 from crm_service_desk.mail.parts import read_parts
 from crm_service_desk.mail.reports import DeliveryReport, report_of
@@ -23,8 +22,6 @@ MAX_PAGE = 1_000_000
 MAX_PARTS = 200
 MAX_REFERENCES = 50
 MAX_RECIPIENTS = 100
-# Characters in which the longest subject is written; encoded words take several times what they say.
-MAX_ENCODED = 4_000
 MAX_ADDRESS, MAX_NAME, MAX_SUBJECT, MAX_ID = 320, 200, 500, 500
 # What stands at the end of a text that is longer.
 CUT = "\n[…]"
@@ -48,16 +45,20 @@ class Mail:
     thread_references: tuple[str, ...]
     sent_time: datetime | None
     automatic: bool
+    reply_to_address: str | None = None
     # What it says of a mail of ours, where a mail server sent it for that.
     report: DeliveryReport | None = None
 
 
-def parse_mail(raw: bytes) -> Mail:
-    """Read a mail. Its `Message-ID` is its id, or, where it has none, what its bytes add up to (SHA-256)."""
+def parse_mail(raw: bytes, *, digest: str = "") -> Mail:
+    """Read a mail. Its `Message-ID` is its id, or, where it has none, what its bytes add up to (SHA-256).
+
+    That is `digest`, where `raw` is the letter of a mail without its files.
+    """
     mail = read_parts(raw)
     name, address = _sender(mail)
     return Mail(
-        source_id=_own_id(mail) or f"sha256:{hashlib.sha256(raw).hexdigest()}",
+        source_id=_own_id(mail) or f"sha256:{digest or hashlib.sha256(raw).hexdigest()}",
         from_address=address,
         from_name=_bounded(name, MAX_NAME),
         to_addresses=tuple(_recipients(mail)),
@@ -66,6 +67,7 @@ def parse_mail(raw: bytes) -> Mail:
         thread_references=_references(mail),
         sent_time=_sent_time(mail),
         automatic=is_automatic(mail, address),
+        reply_to_address=_reply_to(mail, address),
         report=report_of(mail),
     )
 
@@ -91,16 +93,7 @@ def is_automatic(mail: Message, from_address: str) -> bool:
 
 def _text(mail: Message, name: str) -> str:
     """The first field of that name, its encoded words (RFC 2047) read."""
-    return _decoded(raw_header(mail, name))
-
-
-def _decoded(value: str) -> str:
-    """The text with its encoded words read; of a long one the beginning: looking for them takes time by the square."""
-    try:
-        parts = decode_header(value[:MAX_ENCODED])
-    except (HeaderParseError, ValueError):
-        return value
-    return "".join(each if isinstance(each, str) else as_text(each, charset) for each, charset in parts)
+    return decoded(raw_header(mail, name))
 
 
 def _sender(mail: Message) -> tuple[str, str]:
@@ -108,8 +101,15 @@ def _sender(mail: Message) -> tuple[str, str]:
     for field in ("From", "Sender", "Reply-To", "Return-Path"):
         name, address = next(iter(_addresses(mail, field)), ("", ""))
         if address.strip():
-            return _decoded(name), address.strip()[:MAX_ADDRESS].strip()
+            return decoded(name), address.strip()[:MAX_ADDRESS].strip()
     return _text(mail, "From"), NOBODY
+
+
+def _reply_to(mail: Message, from_address: str) -> str | None:
+    """Where answers are to go, if not to who wrote: to one address, whichever stands first."""
+    address = next((each.strip() for _, each in _addresses(mail, "Reply-To") if each.strip()), "")
+    is_known = 0 < len(address) <= MAX_ADDRESS and "@" in address
+    return address if is_known and address.lower() != from_address.lower() else None
 
 
 def _recipients(mail: Message) -> Iterator[str]:

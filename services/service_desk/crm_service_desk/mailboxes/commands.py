@@ -67,7 +67,7 @@ def save(work: UnitOfWork, before: Mailbox, after: Mailbox, event: type[Message]
     if before.is_fetched and not after.is_fetched:
         work.delete(mailbox_passwords, mailbox_id=before.id)
         work.execute(rest(), mailbox_id=before.id)
-        set_failure(work, before, None, None)
+        after = after.without_failures()
     if not after.fetches_as(before):
         work.execute(forget_position(), mailbox_id=before.id)
     return MAILBOXES.save(work, before, after, event)
@@ -117,12 +117,12 @@ def _position() -> Any:
 def begin_anew() -> Any:
     """With what went wrong before forgotten."""
     due = bindparam("due_time", type_=mailbox_positions.c.due_time.type)
-    return _position().values(due_time=due, failure_count=0, told=False)
+    return _position().values(due_time=due, failure_count=0, told=False, sending_told=False)
 
 
 @statement
 def rest() -> Any:
-    return _position().values(due_time=None, failure_count=0, told=False)
+    return _position().values(due_time=None, failure_count=0, told=False, sending_told=False)
 
 
 @statement

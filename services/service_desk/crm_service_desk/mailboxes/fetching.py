@@ -8,8 +8,9 @@ server that hangs delays its own tenant at most.
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,10 +28,9 @@ from crm_kit.outbound_http.addresses import Reach
 
 from crm_service_desk.channels.model import ChannelState
 from crm_service_desk.channels.resource import CHANNELS
-from crm_service_desk.inbound_messages.intake import Intake
-from crm_service_desk.mail.parsing import Mail, parse_mail
+from crm_service_desk.inbound_messages.intake import Intake, ReadMail
 from crm_service_desk.mailboxes import commands
-from crm_service_desk.mailboxes.imap import Folder, Session, opened
+from crm_service_desk.mailboxes.imap import MAX_PIECE_BYTES, Folder, Session, opened
 from crm_service_desk.mailboxes.lines import MailServerError
 from crm_service_desk.mailboxes.model import EVERY, Failure, Mailbox, is_to_be_told, wait_after
 from crm_service_desk.mailboxes.passwords import Passwords, UnreadableError
@@ -48,6 +48,8 @@ LOOK_SECONDS, LEASE_SECONDS = 5.0, 30.0
 TURN_SECONDS = 20.0
 # So often in a row nothing could be fetched, and then a mail could not be read: it is put aside.
 MAX_TRIES = 5
+# For one mail, however large it is and however slowly its server sends.
+MAIL_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,14 +235,13 @@ class Fetching:
     # --- a mail
 
     async def _take(self, turn: Turn, session: Session, validity: int, uid: int) -> None:
-        raw = await self._read(turn, session, validity, uid)
-        if raw is None:
-            await self._advance(turn, validity, uid)
-            return
         try:
-            mail = await asyncio.to_thread(parse_mail, raw)
-            await retried(lambda: self._keep(turn, validity, uid, mail))
-        except (Unavailable, Conflict):
+            read = await self._read(turn, session, validity, uid)
+            if read is None:
+                await self._advance(turn, validity, uid)
+                return
+            await retried(lambda: self._keep(turn, validity, uid, read))
+        except (Unavailable, Conflict, MailServerError):
             raise
         except CrmError as error:
             await self._put_aside(turn, validity, uid, reason=error.reason, detail=error.detail)
@@ -252,19 +253,24 @@ class Fetching:
             return
         await session.mark_seen(uid)
 
-    async def _read(self, turn: Turn, session: Session, validity: int, uid: int) -> bytes | None:
+    async def _read(self, turn: Turn, session: Session, validity: int, uid: int) -> ReadMail | None:
         """A mail; one with which a server fails again and again is put aside, or those behind it would never come."""
         try:
-            return await session.read(uid)
-        except MailServerError as error:
+            first = await session.read(uid)
+            if first is None:
+                return None
+            async with asyncio.timeout(MAIL_SECONDS):
+                return await self._intake.read(turn.actor, self._now_of(turn), pieces_of(session, uid, first))
+        except (MailServerError, TimeoutError) as error:
+            failure = error.failure if isinstance(error, MailServerError) else Failure.TIMED_OUT
             if turn.position.failure_count >= MAX_TRIES:
-                detail = f"the server does not hand it over: {error.failure}"
+                detail = f"the server does not hand it over: {failure}"
                 await self._put_aside(turn, validity, uid, reason="UNAVAILABLE", detail=detail)
-            raise
+            raise MailServerError(failure) from None
 
-    async def _keep(self, turn: Turn, validity: int, uid: int, mail: Mail) -> None:
+    async def _keep(self, turn: Turn, validity: int, uid: int, read: ReadMail) -> None:
         async with self._unit(turn) as work:
-            await self._intake.mail(work, turn.mailbox.channel_id, mail)
+            await self._intake.mail(work, turn.mailbox.channel_id, read)
             work.execute(commands.advance_position(), mailbox_id=turn.mailbox.id, uid_validity=validity, uid=uid)
 
     async def _put_aside(self, turn: Turn, validity: int, uid: int, *, reason: str, detail: str) -> None:
@@ -309,8 +315,24 @@ class Fetching:
         work.execute(commands.schedule(), mailbox_id=mailbox_id, **values)
 
     def _unit(self, turn: Turn) -> contextlib.AbstractAsyncContextManager[UnitOfWork]:
-        now = self._tenants.now() + turn.actor.access.clock_offset
-        return unit_of_work(self._database, turn.actor, scope=Scope.ALL, now=now)
+        return unit_of_work(self._database, turn.actor, scope=Scope.ALL, now=self._now_of(turn))
+
+    def _now_of(self, turn: Turn) -> datetime:
+        return self._tenants.now() + turn.actor.access.clock_offset
+
+
+async def pieces_of(session: Session, uid: int, first: bytes) -> AsyncIterator[bytes]:
+    """A mail piece by piece; MailServerError where it is gone before its end."""
+    piece, size = first, 0
+    while piece:
+        yield piece
+        size += len(piece)
+        if len(piece) < MAX_PIECE_BYTES:
+            return
+        found = await session.read(uid, size)
+        if found is None:
+            raise MailServerError(Failure.BROKEN_OFF)
+        piece = found
 
 
 def password_of(turn: Turn) -> str:

@@ -29,9 +29,9 @@ from crm_service_desk.mailboxes.lines import (
 from crm_service_desk.mailboxes.model import Failure
 
 Result = TypeVar("Result")
-# Of a mail: what is longer is cut, as are the files within it.
-MAX_MAIL_BYTES = 700_000
-# Of all that a server sends in one call, whose answer is in memory: more than such a mail, or MAX_FOUND numbers, take.
+# Of a mail, in one call.
+MAX_PIECE_BYTES = 700_000
+# Of all that a server sends in one call, whose answer is in memory: more than such a piece, or MAX_FOUND numbers, take.
 MAX_CALL_BYTES = 1024 * 1024
 # Numbers of mails that a server is asked for at once.
 MAX_FOUND = 50_000
@@ -120,13 +120,18 @@ class Session:
         found = await self._call(lambda client: numbers_in(command(client, "SEARCH", *criteria)))
         return [number for number in found if first <= number <= last]
 
-    async def read(self, uid: int) -> bytes | None:
-        """A mail up to the bound; None when it is not there any more. It is not marked as seen by that."""
-        part = f"(UID BODY.PEEK[]<0.{MAX_MAIL_BYTES}>)"
-        for each in await self._call(lambda client: command(client, "FETCH", str(uid), part)):
+    async def read(self, uid: int, first: int = 0) -> bytes | None:
+        """A piece of a mail, from byte `first` on; None when it is not there any more.
+
+        One that is shorter than MAX_PIECE_BYTES is the last. The mail is not marked as seen by that.
+        """
+        part = f"(UID BODY.PEEK[]<{first}.{MAX_PIECE_BYTES}>)"
+        told = await self._call(lambda client: command(client, "FETCH", str(uid), part))
+        for each in told:
             if isinstance(each, tuple) and uid_of(each[0]) in (uid, None):
-                return bytes(each[1])[:MAX_MAIL_BYTES]
-        return None
+                return bytes(each[1])[:MAX_PIECE_BYTES]
+        # Of what is empty a server says so without a literal.
+        return b"" if first and any(isinstance(each, bytes) and uid_of(each) == uid for each in told) else None
 
     async def mark_seen(self, uid: int) -> None:
         """Mark a mail as seen, where the server lets us: whoever may only read the folder goes on all the same."""

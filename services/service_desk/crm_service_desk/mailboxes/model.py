@@ -93,6 +93,8 @@ class Mailbox:
     smtp_port: int | None = None
     smtp_security: SmtpSecurity = SmtpSecurity.TLS
     smtp_login: str | None = None
+    sending_failure: Failure | None = None
+    sending_failing_since_time: datetime | None = None
 
     @property
     def is_fetched(self) -> bool:
@@ -135,7 +137,13 @@ class Mailbox:
     def with_password(self, *, now: datetime) -> "Mailbox":
         """With a password that was set now."""
         self._require(MailboxState.ACTIVE, "given a password")
-        return replace(self, password_time=now)
+        # Whether it can be fetched is seen at once, and whether it can send with the next answer.
+        return replace(self, password_time=now, sending_failure=None, sending_failing_since_time=None)
+
+    def without_failures(self) -> "Mailbox":
+        """With nothing wrong, since nothing is tried any more."""
+        fetching = replace(self, failure=None, failing_since_time=None)
+        return replace(fetching, sending_failure=None, sending_failing_since_time=None)
 
     def archive(self) -> "Mailbox":
         """Put it away, without its password."""

@@ -14,7 +14,7 @@ MAILBOXES = Resource(
     message=pb.Mailbox,
     created=events.MailboxCreated,
     updated=events.MailboxUpdated,
-    unversioned={"failure", "failing_since_time"},
+    unversioned={"failure", "failing_since_time", "sending_failure", "sending_failing_since_time"},
     hidden={"state": {MailboxState.ARCHIVED}},
     verbs={
         "ArchiveMailbox": lambda mailbox, _: mailbox.archive(),

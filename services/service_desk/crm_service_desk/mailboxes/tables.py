@@ -25,6 +25,8 @@ mailboxes = tenant_table(
     Column("smtp_port", Integer),
     Column("smtp_security", Text, nullable=False, server_default="TLS"),
     Column("smtp_login", Text),
+    Column("sending_failure", Text),
+    Column("sending_failing_since_time", DateTime(timezone=True)),
     *versioned_columns(),
     reference("channel_id", "channels", name="mailboxes_channel_fkey", field="mailbox.channel_id"),
 )
@@ -66,6 +68,8 @@ mailbox_positions = tenant_table(
     # Failures one after the other, and whether somebody has been told of them.
     Column("failure_count", Integer, nullable=False, server_default="0"),
     Column("told", Boolean, nullable=False, server_default="false"),
+    # Whether somebody has been told that it cannot send.
+    Column("sending_told", Boolean, nullable=False, server_default="false"),
     reference("mailbox_id", "mailboxes", name="mailbox_positions_mailbox_fkey", field="id"),
     key=("mailbox_id",),
     plumbing=True,

@@ -13,7 +13,7 @@ from crm_kit.errors import FailedPrecondition
 from crm_kit.notice_texts import OUTCOME
 from crm_kit.notices import Kind, raise_notice
 from google.protobuf.message import Message
-from sqlalchemy import DateTime, bindparam, update
+from sqlalchemy import DateTime, Integer, bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_service_desk.cases.commands import add_note, save_move
@@ -34,12 +34,19 @@ TOLD_AS: dict[State, type[Message]] = {
     State.FAILED: events.OutboundMessageFailed,
 }
 UNDELIVERED = (State.FAILED, State.BOUNCED)
+MAX_NOTE = 20_000
 
 
 def queue(work: UnitOfWork, message: OutboundMessage, *, by_mailbox: bool) -> None:
     """Gather that a message is to go from now on, for as long as anything is tried, by the machines' clock."""
     now = system_now()
-    values: dict[str, Any] = {"due_time": now, "end_time": now + GIVE_UP_AFTER, "by_mailbox": by_mailbox}
+    values: dict[str, Any] = {
+        "case_id": message.case_id,
+        "first_attempt": message.attempt_count,
+        "by_mailbox": by_mailbox,
+        "due_time": now,
+        "end_time": now + GIVE_UP_AFTER,
+    }
     work.execute(put_in_queue(), message_id=message.id, channel_id=message.channel_id, **values)
 
 
@@ -53,13 +60,16 @@ def cancel_message(work: UnitOfWork, before: OutboundMessage) -> OutboundMessage
 def retry_message(work: UnitOfWork, before: OutboundMessage, *, by_mailbox: bool) -> OutboundMessage:
     """Have a message sent again."""
     after = before.retry()
-    queue(work, after, by_mailbox=by_mailbox)
+    if before.state is State.QUEUED:
+        work.execute(hasten(), message_id=before.id, due_time=system_now(), first_attempt=before.attempt_count)
+    else:
+        queue(work, after, by_mailbox=by_mailbox)
     return OUTBOUND_MESSAGES.save(work, before, after, events.OutboundMessageRetried)
 
 
 def begin(work: UnitOfWork, before: OutboundMessage, *, until: datetime) -> OutboundMessage:
     """Gather that it is tried, by nobody else before that time of the machines; Conflict when somebody was quicker."""
-    work.execute(schedule(), message_id=before.id, due_time=until)
+    work.execute(schedule(), message_id=before.id, due_time=until, holds=before.sent_time is None)
     return OUTBOUND_MESSAGES.save(work, before, before.begin(), events.OutboundMessageTaken)
 
 
@@ -71,8 +81,9 @@ async def advance(
         return before
     if not after.is_to_go:
         work.delete(outbound_queue, message_id=before.id)
-    elif due is not None:
-        work.execute(schedule(), message_id=before.id, due_time=due)
+    else:
+        # Once somebody has it, those behind it do not wait until everybody has.
+        work.execute(schedule(), message_id=before.id, due_time=due, holds=after.sent_time is None)
     saved = OUTBOUND_MESSAGES.save(work, before, after, event_of(before, after)) if after != before else before
     await tell_case(work, before, after)
     return saved
@@ -91,8 +102,11 @@ def event_of(before: OutboundMessage, after: OutboundMessage) -> type[Message]:
 async def tell_case(work: UnitOfWork, before: OutboundMessage, after: OutboundMessage) -> None:
     """Tell its case that it was sent, and its case and its writer whom it did not reach.
 
-    A case whose log is full is told nothing: the message itself says what became of it.
+    A case whose log is full is told nothing: the message itself says what became of it. So it does of one that a rule
+    wrote, which is in the log since then: whatever a case is told now follows from nobody, and could set the rule off.
     """
+    if after.automatic:
+        return
     refused = [each for each in after.refused_addresses if each not in before.refused_addresses]
     is_sent = before.sent_time is None and after.sent_time is not None and after.state not in UNDELIVERED
     is_undelivered = bool(refused) or (after.state in UNDELIVERED and before.state not in UNDELIVERED)
@@ -110,7 +124,7 @@ async def tell_case(work: UnitOfWork, before: OutboundMessage, after: OutboundMe
         to = f" to {', '.join(refused)}" if refused else ""
         said = f"(not delivered{to}: {after.failure_detail or after.failure}) {after.text}"
         with contextlib.suppress(FailedPrecondition):
-            await add_note(work, case, said[:20_000])
+            await add_note(work, case, said[:MAX_NOTE])
 
 
 async def reply(work: UnitOfWork, case: Case, message: OutboundMessage) -> Case:
@@ -162,21 +176,28 @@ async def hear(work: UnitOfWork, before: OutboundMessage, report: Report) -> Out
 
 @statement
 def put_in_queue() -> Any:
-    names = ("tenant_id", "message_id", "channel_id", "by_mailbox", "due_time", "end_time")
+    names = ("tenant_id", "message_id", "channel_id", "case_id", "first_attempt", "by_mailbox", "due_time", "end_time")
     return insert(outbound_queue).values({name: bindparam(name) for name in names})
 
 
 @statement
 def schedule() -> Any:
-    """When it is tried next."""
-    return (
-        update(outbound_queue)
-        .where(
-            outbound_queue.c.tenant_id == bindparam("tenant_id"),
-            outbound_queue.c.message_id == bindparam("message_id"),
-        )
-        .values(due_time=bindparam("due_time", type_=DateTime(timezone=True)))
+    """When it is tried next, if that is known, and whether those that were written later wait for it."""
+    due_time = bindparam("due_time", type_=DateTime(timezone=True))
+    return _place().values(due_time=func.coalesce(due_time, outbound_queue.c.due_time), holds=bindparam("holds"))
+
+
+def _place() -> Any:
+    return update(outbound_queue).where(
+        outbound_queue.c.tenant_id == bindparam("tenant_id"), outbound_queue.c.message_id == bindparam("message_id")
     )
+
+
+@statement
+def hasten() -> Any:
+    """It is tried now, and the waits between attempts begin with the shortest again."""
+    due_time = bindparam("due_time", type_=DateTime(timezone=True))
+    return _place().values(due_time=due_time, first_attempt=bindparam("first_attempt", type_=Integer))
 
 
 @statement

@@ -21,9 +21,10 @@ from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.inbound_messages.commands import put_threads
 from crm_service_desk.inbound_messages.model import CONVERSATIONS, InboundMessage
 from crm_service_desk.mailboxes.queries import find_sending
+from crm_service_desk.outbound_messages.automatic import check_automatic, note
 from crm_service_desk.outbound_messages.commands import queue
-from crm_service_desk.outbound_messages.model import OutboundMessage
-from crm_service_desk.outbound_messages.queries import find_last, find_strangers, is_of_case
+from crm_service_desk.outbound_messages.model import Failure, OutboundMessage
+from crm_service_desk.outbound_messages.queries import find_last, find_strangers, has_waiting, is_of_case
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 
 ANY_ADDRESS = "outbound_messages.any_address"
@@ -45,8 +46,10 @@ async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMes
     case.require_room()
     last = await find_last(work, case.id, values.get("channel_id"))
     channel = await channel_of(work, values.get("channel_id"), last)
-    by_mail = channel.kind is ChannelKind.MAIL
+    by_mail, automatic = channel.kind is ChannelKind.MAIL, bool(work.causes)
     to_addresses, cc_addresses = await recipients_of(work, case, values, last, by_mail=by_mail)
+    if automatic:
+        await check_automatic(work, case, last, (*to_addresses, *cc_addresses))
     if by_mail:
         await check_files(work, case, values.get("attachment_ids", ()))
     else:
@@ -69,6 +72,8 @@ async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMes
         source_id=f"<{id}@{domain}>" if by_mail else str(id),
         thread_references=tuple(dict.fromkeys(references))[-50:],
         writer_id=work.actor.user_id,
+        automatic=automatic,
+        failure=Failure.EARLIER_WAITS if await has_waiting(work, case.id, channel.id) else None,
         create_time=work.now,
         update_time=work.now,
         **kept,
@@ -76,6 +81,8 @@ async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMes
     put_references(work, channel, message)
     created = OUTBOUND_MESSAGES.create(work, message)
     queue(work, created, by_mailbox=by_mail)
+    if automatic:
+        await note(work, case, created.text)
     return created
 
 
@@ -103,7 +110,7 @@ async def recipients_of(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """To whom it goes, and who gets a copy, as all addresses are compared."""
     region = work.actor.access.default_region
-    to_addresses = all_compared(values.get("to_addresses") or ([last.from_address] if last else []), region=region)
+    to_addresses = all_compared(values.get("to_addresses") or await answered_at(work, last), region=region)
     if not to_addresses:
         detail = "nobody has written to us in this case by this channel: say to whom"
         raise invalid_field(f"{PLACE}.to_addresses", "outbound_to", detail)
@@ -118,6 +125,14 @@ async def recipients_of(
                 raise invalid_field(field, "outbound_own_address", "is our own: whatever we send there is ignored")
     await check_strangers(work, case, (*to_addresses, *cc_addresses))
     return to_addresses, cc_addresses
+
+
+async def answered_at(work: UnitOfWork, last: InboundMessage | None) -> list[str]:
+    """Where whoever wrote last wants answers to go; not to ourselves, which would have them never arrive."""
+    if last is None:
+        return []
+    wanted = last.reply_to_address
+    return [last.from_address if wanted is None or await is_our_own(work, wanted) else wanted]
 
 
 async def check_strangers(work: UnitOfWork, case: Case, addresses: Sequence[str]) -> None:

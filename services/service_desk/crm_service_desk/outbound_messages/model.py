@@ -37,6 +37,7 @@ class Failure(StrEnum):
     FILE_MISSING = "FILE_MISSING"
     TRIED_TOO_LONG = "TRIED_TOO_LONG"
     RETURNED = "RETURNED"
+    EARLIER_WAITS = "EARLIER_WAITS"
 
 
 # What is heard of a message moves it to a state that stands further right, and never back, in whatever order.
@@ -96,6 +97,7 @@ class OutboundMessage:
     attempt_count: int = 0
     sent_time: datetime | None = None
     delivered_time: datetime | None = None
+    automatic: bool = False
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -112,7 +114,8 @@ class OutboundMessage:
     def begin(self) -> "OutboundMessage":
         """Once more it is tried: nobody can cancel it meanwhile."""
         state = State.SENDING if self.state is State.QUEUED else self.state
-        return replace(self, state=state, attempt_count=self.attempt_count + 1)
+        begun = replace(self, state=state, attempt_count=self.attempt_count + 1)
+        return replace(begun, failure=None) if self.failure is Failure.EARLIER_WAITS else begun
 
     def put_back(self, failure: Failure, detail: str | None = None) -> "OutboundMessage":
         """It could not be tried, and waits; what was sent to some stays sent."""
@@ -186,9 +189,11 @@ class OutboundMessage:
         return replace(self, state=State.CANCELLED, pending_addresses=())
 
     def retry(self) -> "OutboundMessage":
-        """Once more to all, as if it had not been tried."""
+        """Once more to all, as if it had not been tried; one that waits for its next attempt is tried at once."""
+        if self.state is State.QUEUED:
+            return replace(self, failure=None, failure_detail=None)
         if self.state is not State.FAILED:
-            raise wrong_state("outbound_message", self.state, "sent again", legal=[State.FAILED])
+            raise wrong_state("outbound_message", self.state, "sent again", legal=[State.FAILED, State.QUEUED])
         begun = replace(self, state=State.QUEUED, pending_addresses=self.addresses, refused_addresses=())
         return replace(begun, failure=None, failure_detail=None)
 

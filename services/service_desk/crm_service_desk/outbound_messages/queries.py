@@ -12,7 +12,20 @@ from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.plumbing import access_tenants
-from sqlalchemy import DateTime, Select, all_, any_, bindparam, false, or_, select, union
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Select,
+    all_,
+    any_,
+    bindparam,
+    exists,
+    false,
+    not_,
+    or_,
+    select,
+    union,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Text, Uuid
 
@@ -39,12 +52,22 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A message's place in the queue; as the columns of `outbound_queue`."""
+    """A message's place in the queue, as the columns of it; `is_held` while an earlier one has not left."""
 
     channel_id: UUID
     by_mailbox: bool
     due_time: datetime
     end_time: datetime
+    first_attempt: int
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """Whether a program wrote it, and when it came."""
+
+    automatic: bool
+    create_time: datetime
 
 
 @statement
@@ -66,7 +89,7 @@ def last_message() -> Select[Any]:
 
 @statement
 def addresses_of_case() -> Any:
-    """Which of these addresses its customer has, or somebody has who wrote in it.
+    """Which of these addresses its customer has, or somebody has who wrote in it or wants answers there; no program.
 
     Its customer is its contact, its account, and whoever else is at that account.
     """
@@ -87,12 +110,16 @@ def addresses_of_case() -> Any:
             or_(holder.id == bindparam("contact_id", type_=Uuid), account_id == any_(holder.account_ids)),
         )
     )
-    writers = select(inbound_messages.c.from_address).where(
-        inbound_messages.c.tenant_id == bindparam("tenant_id"),
-        inbound_messages.c.case_id == bindparam("case_id"),
-        inbound_messages.c.from_address == asked,
+    by_people = (
+        (inbound_messages.c.tenant_id == bindparam("tenant_id"))
+        & (inbound_messages.c.case_id == bindparam("case_id"))
+        & (inbound_messages.c.automatic == false())
     )
-    return union(customers, writers)
+    writers = [
+        select(column).where(by_people, column == asked)
+        for column in (inbound_messages.c.from_address, inbound_messages.c.reply_to_address)
+    ]
+    return union(customers, *writers)
 
 
 @statement
@@ -105,6 +132,13 @@ def message_by_source() -> Select[Any]:
     )
 
 
+def _is_held(queue: Any) -> ColumnElement[bool]:
+    """Whether one that was written before it, in the same case and by the same channel, has not left yet."""
+    earlier = outbound_queue.alias("earlier").c
+    same = [earlier[name] == queue[name] for name in ("tenant_id", "case_id", "channel_id")]
+    return exists().where(*same, earlier.message_id < queue.message_id, earlier.holds)
+
+
 @statement
 def due_messages() -> Select[Any]:
     """Across tenants, those first that have waited longest; none of the tenants of `without`."""
@@ -113,7 +147,12 @@ def due_messages() -> Select[Any]:
     return (
         select(queue.tenant_id, queue.message_id)
         .join(access_tenants, tenants.tenant_id == queue.tenant_id)
-        .where(tenants.active, is_due, queue.tenant_id != all_(bindparam("without", type_=ARRAY(Uuid))))
+        .where(
+            tenants.active,
+            is_due,
+            queue.tenant_id != all_(bindparam("without", type_=ARRAY(Uuid))),
+            not_(_is_held(queue)),
+        )
         .order_by(queue.due_time)
         .limit(MAX_DUE)
     )
@@ -143,6 +182,7 @@ def waiting_in_channel() -> Select[Any]:
             queue.channel_id == bindparam("channel_id"),
             ~queue.by_mailbox,
             queue.due_time <= bindparam("due_by", type_=DateTime(timezone=True)),
+            not_(_is_held(queue)),
         )
         .order_by(queue.due_time, queue.message_id)
         .limit(bindparam("most"))
@@ -152,8 +192,36 @@ def waiting_in_channel() -> Select[Any]:
 @statement
 def place_of_message() -> Select[Any]:
     queue = outbound_queue.c
-    return select(queue.channel_id, queue.by_mailbox, queue.due_time, queue.end_time).where(
+    names = ("channel_id", "by_mailbox", "due_time", "end_time", "first_attempt")
+    return select(*(queue[name] for name in names), _is_held(queue).label("is_held")).where(
         queue.tenant_id == bindparam("tenant_id"), queue.message_id == bindparam("message_id")
+    )
+
+
+@statement
+def holding_in_case() -> Select[Any]:
+    queue = outbound_queue.c
+    return (
+        select(queue.message_id)
+        .where(
+            queue.tenant_id == bindparam("tenant_id"),
+            queue.case_id == bindparam("case_id"),
+            queue.channel_id == bindparam("channel_id"),
+            queue.holds,
+        )
+        .limit(1)
+    )
+
+
+@statement
+def newest_message() -> Select[Any]:
+    """That which was written to us last in a case, by whomever."""
+    message = inbound_messages.c
+    return (
+        select(message.id, message.automatic, message.create_time)
+        .where(message.tenant_id == bindparam("tenant_id"), message.case_id == bindparam("case_id"))
+        .order_by(message.create_time.desc(), message.id.desc())
+        .limit(1)
     )
 
 
@@ -161,6 +229,17 @@ async def find_last(reader: Reader, case_id: UUID, channel_id: UUID | None) -> I
     """What was written to us last in a case, by a channel if one is named."""
     row = await reader.one(last_message(), case_id=case_id, channel_id=channel_id)
     return await INBOUND_MESSAGES.get(reader, row["id"]) if row else None
+
+
+async def find_newest(reader: Reader, case_id: UUID) -> Newest | None:
+    """What was written to us last in a case, programs' too."""
+    row = await reader.one(newest_message(), case_id=case_id)
+    return Newest(row["automatic"], row["create_time"]) if row else None
+
+
+async def has_waiting(reader: Reader, case_id: UUID, channel_id: UUID) -> bool:
+    """Whether a message of a case is still to go by a channel, for which the next one waits."""
+    return await reader.one(holding_in_case(), case_id=case_id, channel_id=channel_id) is not None
 
 
 async def find_strangers(reader: Reader, case: Case, asked: Sequence[str]) -> list[str]:

@@ -35,6 +35,7 @@ from crm_service_desk.mailboxes.model import Mailbox
 from crm_service_desk.mailboxes.passwords import Passwords, UnreadableError
 from crm_service_desk.mailboxes.queries import find_sending
 from crm_service_desk.mailboxes.resource import MAILBOXES
+from crm_service_desk.mailboxes.sending_failures import note_sending
 from crm_service_desk.mailboxes.servers import sending_server
 from crm_service_desk.mailboxes.smtp import Letter, send
 from crm_service_desk.outbound_messages import commands
@@ -60,10 +61,14 @@ FILE_GONE = "a file that goes with it was deleted"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A message while this process sends it; without a password where nobody can read the one of its mailbox."""
+    """A message while this process sends it, for the how-manieth time since it was to go or to go again.
+
+    Without a password where nobody can read the one of its mailbox.
+    """
 
     due: Due
     message: OutboundMessage
+    tries: int
     channel: Channel
     mailbox: Mailbox
     password: str | None
@@ -163,7 +168,7 @@ class Sending:
         now = self._tenants.now()
         async with self._tenants.unit(due.tenant_id) as work:
             place = await find_place(work, due.message_id)
-            if place is None or (place.due_time > now and place.end_time > now):
+            if place is None or (place.end_time > now and (place.due_time > now or place.is_held)):
                 return None
             before = await OUTBOUND_MESSAGES.get(work, due.message_id)
             if place.end_time <= now:
@@ -180,7 +185,8 @@ class Sending:
             with contextlib.suppress(UnreadableError):
                 password = await self._passwords.get(work, mailbox.id)
             message = commands.begin(work, before, until=now + CLAIM)
-            return Turn(due, message, channel, mailbox, password, await find_files(work, message))
+            tries = message.attempt_count - place.first_attempt
+            return Turn(due, message, tries, channel, mailbox, password, await find_files(work, message))
 
     async def _attempt(self, turn: Turn) -> Outcome:
         """What the server says to a message; MailServerError when it cannot be spoken to."""
@@ -211,16 +217,17 @@ class Sending:
         async with self._tenants.unit(turn.due.tenant_id) as work:
             before = await OUTBOUND_MESSAGES.get(work, turn.message.id)
             after = before.after(outcome, attempt=attempt, now=work.now)
-            due = self._tenants.now() + wait_after(attempt, random.random())
+            due = self._tenants.now() + wait_after(turn.tries, random.random())
             is_latest = before.attempt_count == attempt
             await commands.advance(work, before, after, due=due if is_latest else None)
+            await note_sending(work, turn.mailbox, None)
 
     async def _put_off(self, turn: Turn, failure: ServerFailure) -> None:
         """Let all that is due of the channel wait for its server; nothing was said to it of this message."""
         log.warning("outbound_messages.server_away", mailbox_id=str(turn.mailbox.id), failure=failure)
         now, attempt = self._tenants.now(), turn.message.attempt_count
         is_refused = failure in (ServerFailure.LOGIN_REFUSED, ServerFailure.KEY_CHANGED)
-        wait = max(wait_after(attempt, random.random()), WAIT_REFUSED if is_refused else timedelta(0))
+        wait = max(wait_after(turn.tries, random.random()), WAIT_REFUSED if is_refused else timedelta(0))
         async with self._tenants.unit(turn.due.tenant_id) as work:
             before = await OUTBOUND_MESSAGES.get(work, turn.message.id)
             if before.attempt_count == attempt:
@@ -228,6 +235,7 @@ class Sending:
                 await commands.advance(work, before, waiting, due=now + wait)
             values: dict[str, Any] = {"later": now + wait, "due_by": now}
             work.execute(commands.put_off_channel(), channel_id=turn.channel.id, **values)
+            await note_sending(work, turn.mailbox, failure)
 
 
 def draft_of(turn: Turn) -> Draft:
@@ -247,6 +255,7 @@ def draft_of(turn: Turn) -> Draft:
         text=message.text,
         references=message.thread_references,
         time=message.create_time,
+        automatic=message.automatic,
     )
 
 

@@ -39,6 +39,8 @@ class OutboundMessageServicer:
         self, request: pb.CancelOutboundMessageRequest, work: UnitOfWork
     ) -> pb.OutboundMessage:
         before = await OUTBOUND_MESSAGES.target(work, request)
+        # Those that were written later do not wait for it any more.
+        work.after_commit.append(self._wake)
         return OUTBOUND_MESSAGES.message(work, commands.cancel_message(work, before))
 
     async def RetryOutboundMessage(

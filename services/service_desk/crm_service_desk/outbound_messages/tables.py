@@ -1,7 +1,9 @@
 """Tables of outbound messages: what was written, and what of it is still to go."""
 
-from crm_kit.database.tables import Kept, reference, tenant_table, unique, versioned_columns
-from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Text, Uuid
+from datetime import timedelta
+
+from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table, unique, versioned_columns
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_service_desk.metadata import metadata
@@ -29,6 +31,7 @@ outbound_messages = tenant_table(
     Column("sent_time", DateTime(timezone=True)),
     Column("delivered_time", DateTime(timezone=True)),
     Column("writer_id", Uuid, nullable=False),
+    Column("automatic", Boolean, nullable=False, server_default="false"),
     *versioned_columns(),
     unique(
         "outbound_messages_source_key",
@@ -66,6 +69,11 @@ outbound_queue = tenant_table(
     Column("due_time", DateTime(timezone=True), nullable=False),
     # When it is given up.
     Column("end_time", DateTime(timezone=True), nullable=False),
+    # Whether those written later in the case, by the same channel, wait for it: until somebody has got it.
+    Column("case_id", Uuid, nullable=False),
+    Column("holds", Boolean, nullable=False, server_default="true"),
+    # How often it had been tried when it came here: the waits between attempts are reckoned from there.
+    Column("first_attempt", Integer, nullable=False, server_default="0"),
     reference("message_id", "outbound_messages", name="outbound_queue_message_fkey", field="id"),
     key=("message_id",),
     plumbing=True,
@@ -79,3 +87,15 @@ Index(
 )
 Index("outbound_queue_end_index", outbound_queue.c.end_time, info={"across_tenants": True})
 Index("outbound_queue_channel_index", *(outbound_queue.c[name] for name in ("tenant_id", "channel_id", "due_time")))
+Index("outbound_queue_case_index", *(outbound_queue.c[name] for name in ("tenant_id", "case_id", "message_id")))
+
+# How many messages rules have written to an address on a day of the tenant's.
+automatic_messages = tenant_table(
+    "automatic_messages",
+    metadata,
+    Column("address", Text, nullable=False),
+    Column("day_date", Date, nullable=False),
+    Column("count", Integer, nullable=False),
+    key=("address", "day_date"),
+    retention=Retention("day_date", timedelta(days=7), Clock.TENANT),
+)

@@ -6,6 +6,7 @@ Nobody is signed in here: the unit that comes with a request belongs to no tenan
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
@@ -25,12 +26,18 @@ from crm_service_desk.calls.wire import fact_from
 from crm_service_desk.inbound_messages.intake import Intake
 from crm_service_desk.inbound_messages.model import InboundMessage
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
-from crm_service_desk.mail.parsing import parse_mail
 from crm_service_desk.outbound_messages.model import OutboundMessage
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 from crm_service_desk.outbound_messages.taking import Taken, report_message, take_messages
 from crm_service_desk.signed_deliveries.authentication import Adapters, Signature
-from crm_service_desk.signed_deliveries.wire import EVENT, MessageReport, as_sent, read_delivery, read_take
+from crm_service_desk.signed_deliveries.wire import (
+    EVENT,
+    BroughtMessage,
+    MessageReport,
+    as_sent,
+    read_delivery,
+    read_take,
+)
 
 Result = TypeVar("Result")
 
@@ -59,17 +66,21 @@ class SignedDeliveryServicer:
         if isinstance(wanted, calls_pb.ReceiveCallEventRequest):
             return await self._in_unit(actor, lambda unit: keep_call(unit, channel_id, wanted.event))
         if isinstance(wanted, messages_pb.ReceiveMailRequest):
-            mail = await asyncio.to_thread(parse_mail, wanted.mail)
-            return receipt(await self._in_unit(actor, lambda unit: self._intake.mail(unit, channel_id, mail)))
-        values = INBOUND_MESSAGES.values_of(wanted.inbound_message)
+            read = await self._intake.read_bytes(actor, self._now_of(actor), wanted.mail)
+            return receipt(await self._in_unit(actor, lambda unit: self._intake.mail(unit, channel_id, read)))
+        return receipt(await self._keep_message(actor, wanted))
+
+    async def _keep_message(self, actor: Actor, wanted: BroughtMessage) -> InboundMessage:
+        values = INBOUND_MESSAGES.values_of(wanted.request.inbound_message)
+        files = await self._intake.read_files(actor, self._now_of(actor), wanted.files)
 
         async def keep(unit: UnitOfWork) -> InboundMessage:
             with called_data(INBOUND_MESSAGES.place):
-                message = await self._intake.message(unit, values)
-                check_output_only(wanted, INBOUND_MESSAGES.message(unit, message))
+                message = await self._intake.message(unit, values, files)
+                check_output_only(wanted.request, INBOUND_MESSAGES.message(unit, message))
                 return message
 
-        return receipt(await self._in_unit(actor, keep))
+        return await self._in_unit(actor, keep)
 
     async def TakeOutboundMessages(
         self, request: pb.TakeOutboundMessagesRequest, work: UnitOfWork
@@ -86,11 +97,13 @@ class SignedDeliveryServicer:
         """What comes of something that is done for the tenant of the channel."""
 
         async def attempt() -> Result:
-            now = self._now() + actor.access.clock_offset
-            async with unit_of_work(self._database, actor, scope=Scope.ALL, now=now) as unit:
+            async with unit_of_work(self._database, actor, scope=Scope.ALL, now=self._now_of(actor)) as unit:
                 return await act(unit)
 
         return await retried(attempt)
+
+    def _now_of(self, actor: Actor) -> datetime:
+        return self._now() + actor.access.clock_offset
 
 
 async def keep_call(unit: UnitOfWork, channel_id: UUID, event: calls_pb.CallEvent) -> pb.ReceiveSignedDeliveryResponse:

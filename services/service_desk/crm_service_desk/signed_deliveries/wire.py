@@ -16,6 +16,7 @@ from crm_kit.resource.values import enum_choices, enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
+from crm_service_desk.mail.file_names import cleaned
 from crm_service_desk.outbound_messages.model import MAX_DETAIL, Report, State
 
 # Where a request has what happened to a call.
@@ -36,8 +37,17 @@ MAX_TAKEN, TAKEN = 20, 10
 # No list of a message has more entries; what has is not worth the time to look at each.
 MAX_ENTRIES = 100
 MAX_ATTEMPT = 1_000_000
+MAX_BROUGHT_FILES = 20
 Kind = TypeVar("Kind", bound=Message)
-Request = pb.CreateInboundMessageRequest | pb.ReceiveMailRequest | calls_pb.ReceiveCallEventRequest
+Request = pb.ReceiveMailRequest | calls_pb.ReceiveCallEventRequest
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BroughtMessage:
+    """A message that an adapter brings, and its files by name and content."""
+
+    request: pb.CreateInboundMessageRequest
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class MessageReport:
     report: Report
 
 
-def read_delivery(channel_id: str, payload: bytes) -> Request | MessageReport:
+def read_delivery(channel_id: str, payload: bytes) -> Request | BroughtMessage | MessageReport:
     """The request that a delivery means, which keeps the contract's rules; InvalidArgument where it means none."""
     type, data = type_and_data(payload)
     if type == MESSAGE:
@@ -128,24 +138,50 @@ def as_object(payload: bytes) -> Mapping[str, Any]:
     return content
 
 
-def message_request(channel_id: str, data: dict[str, Any]) -> pb.CreateInboundMessageRequest:
-    """A message as `CreateInboundMessage` takes it, by a channel that the data need not name."""
+def message_request(channel_id: str, data: dict[str, Any]) -> BroughtMessage:
+    """A message as `CreateInboundMessage` takes it, by a channel that the data need not name, and its files."""
+    data, files = dict(data), files_of(data)
+    data.pop("files", None)
     named = data.get("channel_id", channel_id)
     if named != channel_id:
         raise invalid_field("data.channel_id", "delivery_channel", "is not the channel by which it comes")
     message = put_into(pb.InboundMessage(), data | {"channel_id": channel_id})
-    return checked(pb.CreateInboundMessageRequest(inbound_message=message), "inbound_message")
+    request = checked(pb.CreateInboundMessageRequest(inbound_message=message), "inbound_message")
+    return BroughtMessage(request, files)
+
+
+def files_of(data: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
+    """The files of a message by name and content; InvalidArgument for what is none."""
+    files = data.get("files", [])
+    if not isinstance(files, list) or len(files) > MAX_BROUGHT_FILES:
+        detail = f"must be a list of at most {MAX_BROUGHT_FILES} files"
+        raise invalid_field("data.files", "delivery_files", detail, metadata={"most": str(MAX_BROUGHT_FILES)})
+    return tuple(file_at(f"data.files[{index}]", each) for index, each in enumerate(files))
+
+
+def file_at(place: str, file: Any) -> tuple[str, bytes]:
+    """One of them: `{"name": "电表.jpg", "content": "<base64>"}`."""
+    name = file.get("name") if isinstance(file, dict) else None
+    if not isinstance(name, str) or file.keys() != {"name", "content"} or not (called := cleaned(name)):
+        raise invalid_field(place, "delivery_file", "must have a `name` that files can have, and `content`")
+    content = decoded(file["content"])
+    if content is None:
+        raise invalid_field(f"{place}.content", "delivery_base64", "must be in base64")
+    return called, content
+
+
+def decoded(text: Any) -> bytes | None:
+    """What is written in base64; line breaks within are none of it."""
+    try:
+        return b64decode("".join(text.split()), validate=True) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def mail_request(channel_id: str, data: dict[str, Any]) -> pb.ReceiveMailRequest:
     """A mail as `ReceiveMail` takes it."""
-    text = data.get("mail")
     check_names(data, {"mail"})
-    try:
-        # Line breaks within are none of the mail's.
-        mail = b64decode("".join(text.split()), validate=True) if isinstance(text, str) else b""
-    except ValueError:
-        mail = b""
+    mail = decoded(data.get("mail"))
     if not mail:
         raise invalid_field("data.mail", "delivery_mail", "must be a mail in base64")
     return checked(pb.ReceiveMailRequest(channel_id=channel_id, mail=mail), "")

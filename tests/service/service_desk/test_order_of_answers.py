@@ -1,0 +1,141 @@
+"""Where answers go, in which order they leave, and mailboxes that cannot send."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from crm.service_desk.v1 import channels_pb2, mailboxes_pb2
+from crm.service_desk.v1 import outbound_messages_pb2 as pb
+from crm.service_desk.v1.mailboxes_pb2_grpc import MailboxServiceStub
+from crm_kit.clock import system_now
+from crm_kit.identity.access import Scope
+from crm_service_desk.outbound_messages.queries import Due
+
+from tests.service.eventually import eventually
+from tests.service.mailing import Inbox, saying, serving_mail
+from tests.service.notices import raised
+from tests.service.running import refused
+from tests.service.service_desk.desk import Desk
+from tests.service.service_desk.intake import Intake, became, intake_of
+from tests.service.service_desk.mail_server import PASSWORD
+from tests.service.service_desk.test_replies_by_mail import (
+    CHEN,
+    OURS,
+    Outbound,
+    api,
+    asked,
+    came_to,
+    get,
+    mailbox,
+    name_of,
+    place_of,
+    put_off,
+    sending_of,
+    write,
+)
+
+
+@pytest.fixture
+async def intake(desk: Desk) -> Intake:
+    opening = channels_pb2.Channel.CASE_OPENING_EVERYBODY
+    return await intake_of(desk, addresses=[OURS], case_opening=opening)
+
+
+@pytest.fixture
+async def inbox() -> AsyncIterator[Inbox]:
+    async with serving_mail(Inbox()) as served:
+        yield served
+
+
+async def test_an_answer_goes_to_where_its_sender_wants_it_and_not_to_who_let_a_program_write(
+    intake: Intake, inbox: Inbox
+) -> None:
+    await mailbox(intake, inbox.port)
+    raw = f"From: {CHEN}\nReply-To: Office <Office@kunde.example>\nMessage-ID: <1@kunde.example>\n\nhello"
+    question = await intake.mail(raw.encode())
+    assert question.reply_to_address == "office@kunde.example"
+    grants = {"outbound_messages.write": Scope.ALL, "outbound_messages.read": Scope.ALL, "cases.write": Scope.ALL}
+    agent = await intake.running.user(intake.desk.user.tenant_id, grants=grants)
+    message = await write(intake, question.case_id, by=agent)
+    assert list(message.to_addresses) == ["office@kunde.example"]
+    # A program that answers in the case is nobody who wrote in it.
+    away = f"From: robot@else.example\nIn-Reply-To: {message.source_id}\nMessage-ID: <2@x>\nAuto-Submitted: yes\n\nx"
+    assert became(await intake.mail(away.encode())) == ("MATCHED", "THREAD")
+    assert list((await write(intake, question.case_id, by=agent)).to_addresses) == ["office@kunde.example"]
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await write(intake, question.case_id, by=agent, to_addresses=["robot@else.example"])
+    # Answers to ourselves would never arrive.
+    ours = f"From: {CHEN}\nReply-To: {OURS}\nIn-Reply-To: {message.source_id}\nMessage-ID: <3@x>\n\nagain"
+    assert (await intake.mail(ours.encode())).case_id == question.case_id
+    assert list((await write(intake, question.case_id, by=agent)).to_addresses) == [CHEN]
+
+
+async def test_answers_of_a_case_leave_in_their_order_and_what_waits_is_tried_at_once_when_somebody_says_so(
+    intake: Intake, inbox: Inbox
+) -> None:
+    await mailbox(intake, inbox.port)
+    question, other = await asked(intake), await asked(intake, from_address="li@kunde.example", subject="meter")
+    first = await put_off(intake, inbox, question.case_id)
+    second = await write(intake, question.case_id, text="second")
+    third = await write(intake, question.case_id, text="third")
+    assert [each.failure for each in (second, third)] == [Outbound.FAILURE_EARLIER_WAITS] * 2
+    # Those of other cases do not wait for them.
+    await came_to(intake, await write(intake, other.case_id), "SENT")
+    await sending_of(intake, hours=1).send(Due(first.tenant_id, UUID(second.id)))
+    assert name_of(await get(intake, second)) == "QUEUED"
+    cancel = pb.CancelOutboundMessageRequest(id=second.id)
+    await api(intake).CancelOutboundMessage(cancel, metadata=intake.desk.user.metadata)
+    # It would be tried in a minute at the earliest.
+    retry = pb.RetryOutboundMessageRequest(id=str(first.message_id))
+    await api(intake).RetryOutboundMessage(retry, metadata=intake.desk.user.metadata)
+    sent = await came_to(intake, third, "SENT")
+    assert (sent.failure, name_of(await get(intake, Outbound(id=str(first.message_id))))) == (0, "SENT")
+    assert [mail.get_content().strip() for mail in inbox.to(CHEN)] == ["您好，故障已经排除。", "third"]
+
+
+async def test_what_failed_or_has_reached_somebody_holds_nothing_up(intake: Intake, inbox: Inbox) -> None:
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+    inbox.replies |= {CHEN: "550 5.1.1 gone", "li@kunde.example": "450 4.2.1 come again"}
+    failed = await write(intake, question.case_id)
+    partly = await write(intake, question.case_id, to_addresses=["wu@kunde.example"], cc_addresses=["li@kunde.example"])
+    last = await write(intake, question.case_id, to_addresses=["wu@kunde.example"], text="last")
+    await came_to(intake, last, "SENT")
+    assert [name_of(await get(intake, each)) for each in (failed, partly)] == ["FAILED", "SENT"]
+    # To the other one it is tried on, in a minute.
+    place = await place_of(intake, Due(intake.desk.user.tenant_id, UUID(partly.id)))
+    assert place is not None
+    assert place.due_time - system_now() < timedelta(minutes=2)
+
+
+async def test_a_mailbox_that_cannot_send_says_so_and_those_who_look_after_it_are_told_once(intake: Intake) -> None:
+    tenant_id = intake.desk.user.tenant_id
+    stub: Any = MailboxServiceStub(intake.running.channel)
+    metadata = intake.desk.user.metadata
+
+    async def boxes(filter: str) -> list[mailboxes_pb2.Mailbox]:
+        request = mailboxes_pb2.ListMailboxesRequest(filter=filter)
+        return list((await stub.ListMailboxes(request, metadata=metadata)).mailboxes)
+
+    async with saying({"ehlo": b"250-mail.test\r\n250 AUTH PLAIN", "AUTH": b"535 5.7.8 no"}) as port:
+        box = await mailbox(intake, port)
+        question = await asked(intake)
+        message = await write(intake, question.case_id)
+        failing = "sending_failure = LOGIN_REFUSED"
+        (found,) = await eventually(lambda: boxes(failing))
+        assert (found.id, found.HasField("sending_failing_since_time")) == (box.id, True)
+        due = Due(tenant_id, UUID(message.id))
+        for hours in (1, 3, 6):
+            await sending_of(intake, hours=hours).send(due)
+    told = [each for each in await raised(intake.running, tenant_id) if each.values["outcome"] == "SENDING"]
+    assert [(each.record_id, list(each.user_ids)) for each in told] == [(box.id, [str(intake.desk.user.id)])]
+    # A new password is a new beginning, and a mail that leaves the end of it.
+    request = mailboxes_pb2.SetMailboxPasswordRequest(id=box.id, password=PASSWORD)
+    await stub.SetMailboxPassword(request, metadata=metadata)
+    assert await boxes(failing) == []
+    async with serving_mail(Inbox(port=port)):
+        await sending_of(intake, hours=12).send(due)
+    assert name_of(await get(intake, message)) == "SENT"
+    assert [each.id for each in await boxes("NOT sending_failure:*")] == [box.id]
