@@ -203,9 +203,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = _REASONS.get(error.status_code, "INVALID_ARGUMENT" if error.status_code < 500 else "INTERNAL")
+    headers = dict(error.headers or {})
     near = request.app.state.near_path(request.scope[EXCHANGE_KEY].raw_path) if error.status_code == 404 else ""
     text, values = (f"{reason}.near", {"near": near}) if near else ("", {})
-    return _response(request, Problem(error.status_code, reason, text=text, values=values), dict(error.headers or {}))
+    if "Allow" in headers:
+        values = {"verbs": headers["Allow"]}
+    return _response(request, Problem(error.status_code, reason, text=text, values=values), headers)
 
 
 async def _unreadable_problem(request: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ HOUSE = {
         *(f"records.accounts.{room}" for room in ("model", "queries", "resource", "commands", "servicer")),
         "records.search.terms",
         *(f"directory.{room}.commands" for room in ("roles", "users")),
+        "feeds.commands",
         "imports.worker",
         "workspace.notifications.commands",
         "integrations.webhook_endpoints.commands",
@@ -42,6 +43,7 @@ ALLOWED = {
     "crm_customer.app": "from crm.customer.v1 import accounts_pb2_grpc",
     "crm_customer.consumers": "from crm.sales.v1 import events_pb2",
     "crm_customer.directory.users.commands": "from crm_customer.directory.roles import commands",
+    "crm_customer.feeds.commands": "import crm_customer.imports.worker",
     "crm_customer.imports.worker": "from crm_customer.records.accounts import commands",
     "crm_customer.workspace.notifications.commands": "from crm_customer.directory.users import commands",
     "crm_sales.leads.servicer": "from crm.sales.v1 import leads_pb2",
@@ -80,6 +82,7 @@ FORBIDDEN = [
     ("crm_customer.directory.users.commands", "import crm_customer.records.accounts.model", "Of customer's wings"),
     ("crm_customer.directory.users.commands", "import crm_customer.imports.worker", "Of customer's wings"),
     ("crm_customer.imports.worker", "import crm_customer.workspace.notifications.commands", "Of customer's wings"),
+    ("crm_customer.imports.worker", "import crm_customer.feeds.commands", "Of customer's wings"),
 ]
 CIRCLES = [("crm_scoring.credit.rules", "crm_scoring.scores.scoring", "No folder of scoring")]
 

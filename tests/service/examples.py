@@ -9,6 +9,7 @@ import grpc
 from crm.resource.v1.events_pb2 import NoticeRaised
 from crm_customer.directory.tenants.commands import create_tenant
 from crm_customer.directory.tenants.queries import find_tenant
+from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
 from crm_customer.integrations.webhook_deliveries.commands import note
 from crm_customer.integrations.webhook_deliveries.model import State as DeliveryState
 from crm_customer.integrations.webhook_deliveries.model import WebhookDelivery
@@ -65,6 +66,7 @@ from tests.factories.places import (
     paths_of,
     route_paths,
 )
+from tests.service.eventually import eventually
 from tests.service.running import ADMIN, Running, User, violations_of
 
 
@@ -417,6 +419,19 @@ async def webhook_delivery(world: World, user: User) -> str:
     return str(delivery.id)
 
 
+async def held_delivery(world: World, user: User) -> str:
+    """One that waits for a person, whose feed is everybody's."""
+    id = await shared("CreateFeedDelivery")(world, user)
+    customer = world.services["customer"]
+
+    async def is_held() -> bool:
+        async with customer.unit_of_work(user.tenant_id) as work:
+            return (await FEED_DELIVERIES.get(work, UUID(id))).held_reason is not None
+
+    await eventually(is_held)
+    return id
+
+
 async def notified(world: World, user: User) -> str:
     """What the user is told, once it has reached them."""
     record_id = new_id()
@@ -566,6 +581,8 @@ _EXAMPLES: Mapping[str, Example] = {
         for collection, (noun, verb) in WITH_APPROVALS.items()
     },
     "colleagues": Example(somebody_else, owned=False),
+    "feed-deliveries": Example(held_delivery, owned=False),
+    "held feed deliveries": Example(held_delivery, owned=False, lasting=False),
     **{
         f"{AUTOMATION_RULES}/{collection}": Example(shared(f"Create{noun}AutomationRule"), owned=False)
         for collection, noun in WITH_AUTOMATION.items()
@@ -654,6 +671,8 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
 KIND_NEEDED: Mapping[str, str] = {
     "CancelOutboundMessage": "waiting outbound messages",
     "ConvertLead": "qualified leads",
+    "RejectFeedDelivery": "held feed deliveries",
+    "ReleaseFeedDelivery": "held feed deliveries",
     "RetryOutboundMessage": "failed outbound messages",
     "SubmitReleaseOrder": "held orders",
 }

@@ -80,6 +80,8 @@ TAKEN_AS_GIVEN = {
         for noun in WITH_AUTOMATION.values()
         for verb in ("Create", "Update")
     ),
+    # Without the scope ALL nothing is delivered, whatever file is named.
+    ("CreateFeedDelivery", "feed_delivery.upload_id"),
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
     ("UpdateAccountMember", "account_member.account_id"),

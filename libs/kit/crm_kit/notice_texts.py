@@ -38,6 +38,11 @@ class NoticeKind(enum.StrEnum):
     TASK_ENDED = "TASK_ENDED"
     CALL_MISSED = "CALL_MISSED"
     REPLY_UNDELIVERED = "REPLY_UNDELIVERED"
+    FEED_LATE = "FEED_LATE"
+    FEED_SHORT = "FEED_SHORT"
+    FEED_REPEATED = "FEED_REPEATED"
+    FEED_HELD = "FEED_HELD"
+    FEED_FAILED = "FEED_FAILED"
     DEPUTY_NAMED = "DEPUTY_NAMED"
 
 
@@ -97,6 +102,15 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "DEPUTY_NAMED": "You stand in for approvals of",
         "REPORT_READY.FAILED": "Report could not be made",
         "REPORT_READY.ENDED": "Report is sent no longer to who may not read it",
+        "FEED_LATE": "Feed has not brought what was expected",
+        "FEED_SHORT": "Feed delivery has fewer rows than expected",
+        "FEED_REPEATED": "Feed delivery came again",
+        "FEED_HELD": "Feed delivery waits to be released",
+        "FEED_HELD.TOTALS_DIFFER": "Feed delivery waits to be released, since its control totals differ",
+        "FEED_HELD.KEYS_MISSING": "Feed delivery waits to be released, since rows have no key",
+        "FEED_HELD.OUT_OF_ORDER": "Feed delivery waits to be released, since a newer day is in",
+        "FEED_FAILED": "Feed delivery failed",
+        "FEED_FAILED.LOST_RIGHTS": "Feed paused, since who activated it may not write its rows",
     },
     "zh": {
         "APPROVAL_WAITING": "待您审批",
@@ -152,6 +166,15 @@ SENTENCES: Mapping[Language, Mapping[str, str]] = {
         "DEPUTY_NAMED": "您被指定为审批代理人",
         "REPORT_READY.FAILED": "报表生成失败",
         "REPORT_READY.ENDED": "报表已停止发送给无权查看的人",
+        "FEED_LATE": "数据源未按时到达",
+        "FEED_SHORT": "数据交付行数偏少",
+        "FEED_REPEATED": "数据交付重复",
+        "FEED_HELD": "数据交付待放行",
+        "FEED_HELD.TOTALS_DIFFER": "数据交付待放行：与控制总数不符",
+        "FEED_HELD.KEYS_MISSING": "数据交付待放行：有行缺少编号",
+        "FEED_HELD.OUT_OF_ORDER": "数据交付待放行：更新日期的数据已入库",
+        "FEED_FAILED": "数据交付失败",
+        "FEED_FAILED.LOST_RIGHTS": "数据源已暂停：启用人已无权写入",
     },
 }
 CHINESE_REGIONS = ("CN", "HK", "MO", "TW")

@@ -38,6 +38,12 @@ from crm_customer.directory.user_settings.servicer import UserSettingsServicer
 from crm_customer.directory.users.attempts import TRIED_USERS
 from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.servicer import UserServicer
+from crm_customer.feeds.deliveries.carrying_out import CarryingOut as CarryingOutFeeds
+from crm_customer.feeds.deliveries.counting import Counting
+from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
+from crm_customer.feeds.deliveries.servicer import FeedDeliveryServicer
+from crm_customer.feeds.resource import FEEDS
+from crm_customer.feeds.servicer import FeedServicer
 from crm_customer.imports.as_jobs import results_of
 from crm_customer.imports.commands import cancel_import_job
 from crm_customer.imports.resource import IMPORTS
@@ -137,6 +143,7 @@ def build(settings: CustomerSettings) -> Service:
     service.servicers.append(ImportServicer(tokens, importing.wake))
     service.jobs_elsewhere[Kind.IMPORT] = JobsElsewhere(cancel_import_job, results_of, result_to_pb)
     service.jobs += [importing.run] * SIDE_BY_SIDE
+    take_feeds(service, tokens, importing)
     follow_events(service.consumers, mails)
     tell_endpoints(service, settings, tokens)
     return service
@@ -157,6 +164,20 @@ def restrict_accounts(service: Service) -> None:
     carrying_out = CarryingOut(Tenants(service.database, service.clock), restrict_by_rule)
     service.servicers.append(AccountRestrictionServicer(carrying_out.job.wake))
     service.jobs.append(carrying_out.job.run)
+
+
+def take_feeds(service: Service, tokens: PageTokens, importing: ImportWorker) -> None:
+    """Feeds of other systems: what they bring, and who carries it out."""
+    tenants = Tenants(service.database, service.clock)
+    carrying_out = CarryingOutFeeds(tenants, service.directory, importing.wake).job
+    importing.after_each.append(carrying_out.wake)
+    counting = Counting(tenants, carrying_out.wake).job
+    service.resources += [FEEDS, FEED_DELIVERIES]
+    service.servicers += [
+        FeedServicer(tokens, carrying_out.wake),
+        FeedDeliveryServicer(tokens, counting.wake, carrying_out.wake),
+    ]
+    service.jobs += [counting.run, carrying_out.run]
 
 
 def tell_endpoints(service: Service, settings: CustomerSettings, tokens: PageTokens) -> None:

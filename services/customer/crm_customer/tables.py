@@ -10,6 +10,8 @@ from crm_customer.directory.tenants import tables as tenants
 from crm_customer.directory.tokens import tables as tokens
 from crm_customer.directory.user_settings import tables as user_settings
 from crm_customer.directory.users import tables as users
+from crm_customer.feeds import tables as feeds
+from crm_customer.feeds.deliveries import tables as feed_deliveries
 from crm_customer.imports import tables as imports
 from crm_customer.integrations.webhook_deliveries import tables as webhook_deliveries
 from crm_customer.integrations.webhook_endpoints import tables as webhook_endpoints
@@ -31,6 +33,8 @@ __all__ = [
     "approval_delegations",
     "contacts",
     "dashboards",
+    "feed_deliveries",
+    "feeds",
     "identity_providers",
     "imports",
     "interactions",

@@ -210,6 +210,7 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     assert sum(made.dashboards for made in all_at_once) == 1
     assert sum(made.views for made in all_at_once) == len(VIEWS)
     assert sum(made.automation_rules for made in all_at_once) == sum(map(len, RULES.values()))
+    assert sum(made.feeds for made in all_at_once) == 1
     again = await seed_demo(service, QUICK, "another password")
     assert (again.tenant, again.is_more) == (False, False)
     issuer = TokenServiceStub(customer.channel)

@@ -127,6 +127,26 @@ async def test_a_task_is_created_over_rest_found_changed_done_and_reopened(
     assert task["title"] in exported.text
 
 
+async def test_what_verbs_change_is_refused_by_them_and_not_left_as_it_is_in_silence(
+    web: httpx.AsyncClient, customer: Running, owner: User
+) -> None:
+    account, path = await new_account(customer, owner), "/v1/tasks/accounts"
+    asked = {"record_id": account.id, "title": "致电客户确认报价"}
+    task = (await web.post(path, json=asked, headers=bearer(owner))).json()
+    for name, value, verbs in (
+        ("state", "DONE", ":complete, :cancel, :reopen"),
+        ("outcome", "they order", ":complete, :cancel"),
+    ):
+        for answer in (
+            await web.patch(f"{path}/{task['id']}", json={name: value}, headers=bearer(owner)),
+            await web.post(path, json=asked | {name: value}, headers=bearer(owner)),
+        ):
+            assert answer.status_code == 422, answer.text
+            assert answer.json()["detail"] == f"{name}: can be changed only by {verbs}"
+    again = await web.patch(f"{path}/{task['id']}", json=task | {"priority": "HIGH"}, headers=bearer(owner))
+    assert (again.status_code, again.json()["state"], again.json()["priority"]) == (200, "OPEN", "HIGH"), again.text
+
+
 async def test_only_who_may_read_the_record_is_given_a_task_at_it(customer: Running, todo: ToDo, owner: User) -> None:
     account = await new_account(customer, owner)
     stranger = await customer.user(owner.tenant_id, grants={"accounts.read": Scope.OWN})

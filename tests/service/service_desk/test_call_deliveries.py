@@ -80,6 +80,29 @@ async def test_what_means_nothing_of_a_call_is_refused_by_field_as_it_was_sent(
     assert await phones.listed() == []
 
 
+async def test_what_an_enum_and_an_instant_can_be_is_told_to_adapters(
+    phones: Telephony, web: httpx.AsyncClient
+) -> None:
+    secret = await secret_of(phones, phones.channel.id)
+    without = {name: value for name, value in data_of(phones, 0).items() if name != "direction"}
+    for data, english, chinese in (
+        (data_of(phones, 0, direction="入呼"), "expected one of INBOUND, OUTBOUND", "应为以下之一：INBOUND, OUTBOUND"),
+        (without, "must be one of INBOUND, OUTBOUND", "应为以下之一：INBOUND, OUTBOUND"),
+    ):
+        for language, told in (("en", english), ("zh", chinese)):
+            web.headers["accept-language"] = language
+            answer = await deliver(web, phones.channel.id, secret, data, type="call.ringing")
+            assert answer.json()["detail"] == f"data.direction: {told}"
+    web.headers["accept-language"] = "en"
+    answer = await deliver(web, phones.channel.id, secret, data_of(phones, 0, happen_time="昨天"), type="call.ringing")
+    assert answer.json()["detail"] == "data.happen_time: expected an RFC 3339 instant such as 2026-01-31T09:30:00Z"
+    empty = {"source_id": "1764320000.42"}
+    answer = await deliver(web, phones.channel.id, secret, empty, type="call.ended")
+    assert answer.json()["detail"] == (
+        "data.happen_time: is required; data.direction: must be one of INBOUND, OUTBOUND"
+    )
+
+
 async def test_calls_come_by_telephones_alone(phones: Telephony, web: httpx.AsyncClient) -> None:
     mailbox = await phones.intake.channel()
     secret = await secret_of(phones, mailbox.id)

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from crm_kit.approvals.declaration import Approvable
 from crm_kit.automation import templates
+from crm_kit.automation.refusals import expecting, not_changeable, of_another_service, one_of, without_custom_fields
 from crm_kit.automation.rules.model import Action, Creation, Notification, Submission
 from crm_kit.automation.watched import Call, Creatable, Watched
 from crm_kit.custom_fields.model import CustomField
@@ -20,7 +21,7 @@ from crm_kit.resource.codecs import is_map
 from crm_kit.resource.contract import ADDRESSING
 from crm_kit.resource.declaration import CUSTOM
 from crm_kit.resource.validation import check_message
-from crm_kit.resource.values import MONEY, VALUE, enum_prefix
+from crm_kit.resource.values import MONEY, VALUE, enum_choices, enum_prefix
 from crm_kit.resource.violations import joined
 from crm_kit.resource.writing import Resource
 
@@ -36,7 +37,8 @@ MAX_FILLED = 64 * 1024
 WHATEVER_THE_VALUE = frozenset({"unknown_field", "not_changeable", "other_service", "value_type"})
 # Whose records an update may refer to: what users and teams are every service knows.
 KNOWN_EVERYWHERE = frozenset({"", "users", "teams"})
-REFUSED = "cannot be set here"
+# What a task is at; it is told by where it is created.
+RECORD = "record_id"
 INSTANT = "google.protobuf.Timestamp"
 
 
@@ -143,7 +145,7 @@ def check_action(
     elif action.creation is not None:
         _check_creation(watched, action.creation, custom, place=f"{place}.creation")
     elif action.verb not in called.calls:
-        raise _one_of(f"{place}.verb", called.calls)
+        raise one_of(f"{place}.verb", called.calls)
     else:
         call, request = called.calls[action.verb], action.request
         if call.is_update:
@@ -164,21 +166,21 @@ def _check_creation(watched: Watched, creation: Creation, custom: Mapping[str, C
     contract = created.resource.contract
     for name in creation.values:
         if name in contract and contract[name].refers_to not in created.known:
-            raise _of_another_service(f"{place}.{name}")
+            raise of_another_service(f"{place}.{name}")
     _check_request(watched, created.resource, created.call, creation.values, place=place)
 
 
 def creatable_of(watched: Watched, creation: Creation, *, place: str) -> Creatable:
     """The collection of what is created. InvalidArgument for one whose records rules do not create."""
     if creation.collection not in watched.creatable:
-        raise _one_of(f"{place}.collection", watched.creatable)
+        raise one_of(f"{place}.collection", watched.creatable)
     return watched.creatable[creation.collection]
 
 
 def _check_submission(watched: Watched, submission: Submission, *, place: str) -> None:
     approvable = watched.submissions.get(submission.verb)
     if approvable is None:
-        raise _one_of(f"{place}.verb", watched.submissions)
+        raise one_of(f"{place}.verb", watched.submissions)
     _check_tokens(watched, submission.comment, place=f"{place}.comment")
     _check_request(watched, watched.resource, _call_of(approvable), submission.request, place=f"{place}.request")
 
@@ -220,7 +222,7 @@ def _check_tokens(watched: Watched, content: object, *, place: str) -> None:
     for path, named in templates.tokens_in(content, place):
         if named is None or (isinstance(named, str) and not is_value(contract, named)):
             known = [f"{{{{record.{name}}}}}" for name in contract if is_value(contract, name)]
-            raise _one_of(path, [*known, "{{cause.date+3d}}", "{{cause.time+2h}}"])
+            raise one_of(path, [*known, "{{cause.date+3d}}", "{{cause.time+2h}}"])
 
 
 def _check_custom(values: object, custom: Mapping[str, CustomField], *, place: str) -> None:
@@ -229,13 +231,9 @@ def _check_custom(values: object, custom: Mapping[str, CustomField], *, place: s
     known = [key for key, field in custom.items() if field.is_active]
     for key in values:
         if key not in known:
-            raise _one_of(f"{place}.{key}", known)
+            raise one_of(f"{place}.{key}", known) if known else without_custom_fields(f"{place}.{key}")
         if (custom[key].reference_collection or "") not in KNOWN_EVERYWHERE:
-            raise _of_another_service(f"{place}.{key}")
-
-
-def _of_another_service(place: str) -> InvalidArgument:
-    return invalid_field(place, "other_service", f"{REFUSED}: what it refers to is not looked up in the background")
+            raise of_another_service(f"{place}.{key}")
 
 
 def is_value(contract: Mapping[str, Any], path: str) -> bool:
@@ -265,14 +263,14 @@ def _is_within(path: str, other: str) -> bool:
 def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str) -> Any:
     request = call.request()
     if not call.has_record:
-        _check_names(request, content, left_out=ADDRESSING)
+        _check_names(request, content)
         _fill(request, content)
         request.id = record_id
         return request
     place = resource.place
     try:
         target = getattr(request, place)
-        _check_names(target, content, left_out=ADDRESSING)
+        _check_names(target, content, expected=_expected(resource, call))
         if call.is_update:
             _check_changeable(resource, content)
         _fill(target, content)
@@ -287,23 +285,29 @@ def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str)
     return request
 
 
-def _check_names(message: Message, content: Fields, *, left_out: frozenset[str]) -> None:
-    known = [field.name for field in message.DESCRIPTOR.fields if field.name not in left_out]
+def _check_names(message: Message, content: Fields, *, expected: Sequence[str] = ()) -> None:
+    """InvalidArgument for a name that the message has not, which tells what is expected: all that it has, or these."""
+    known = [field.name for field in message.DESCRIPTOR.fields if field.name not in ADDRESSING]
     for name in content:
         if name not in known:
-            choices = ", ".join(sorted(known))
-            raise invalid_field(name, "unknown_field", f"there is no such field; expected one of {choices}")
+            raise expecting(name, "unknown_field", "there is no such field; ", expected or sorted(known))
+
+
+def _expected(resource: AnyResource, call: Call) -> list[str]:
+    """The fields that an update changes, or a create sets, of which a task at a record is told the record."""
+    fields = resource.contract.values()
+    if call.is_update:
+        return sorted(field.name for field in fields if field.changeable)
+    return sorted(each.name for each in fields if each.settable and not (call.beside and each.name == RECORD))
 
 
 def _check_changeable(resource: AnyResource, content: Fields) -> None:
     for name in content:
         field = resource.contract.get(name)
         if field is None or not field.changeable:
-            by = " and ".join(field.changed_by) if field else ""
-            detail = f"{REFUSED}; it is changed by {by}" if by else f"{REFUSED}: updates do not change it"
-            raise invalid_field(name, "not_changeable", detail)
+            raise not_changeable(resource.message_type, name, field.changed_by if field else ())
         if field.refers_to not in KNOWN_EVERYWHERE:
-            raise _of_another_service(name)
+            raise of_another_service(name)
 
 
 def _fill(message: Message, content: Fields) -> None:
@@ -315,6 +319,8 @@ def _fill(message: Message, content: Fields) -> None:
         try:
             ParseDict({name: _spelled(field, value)}, message)
         except (ParseError, ValueError, TypeError, AttributeError):
+            if field.enum_type is not None:
+                raise expecting(name, "value_type", "", enum_choices(field.enum_type)) from None
             raise invalid_field(name, "value_type", "is not a value that the field can have") from None
 
 
@@ -391,8 +397,3 @@ SAMPLES: Mapping[str, Any] = {
     INSTANT: "2026-01-31T08:00:00Z",
     "google.protobuf.Duration": "60s",
 }
-
-
-def _one_of(field: str, known: Mapping[str, Any] | Sequence[str]) -> InvalidArgument:
-    choices = ", ".join(sorted(known))
-    return invalid_field(field, "string.in", f"must be one of {choices}", metadata={"choices": choices})

@@ -192,6 +192,12 @@ def enum_codec(kind: type[enum.StrEnum], field: Field | None, where: str) -> Cod
 
 
 @cache
+def enum_choices(kind: Any) -> list[str]:
+    """The values of an enum's descriptor as REST has them, without the one that is not set."""
+    prefix = enum_prefix(kind.name)
+    return [each.name.removeprefix(prefix) for each in kind.values if each.number]
+
+
 def enum_prefix(name: str) -> str:
     """What the values of an enum begin with: `KIND_` for `Kind`, `LINE_TYPE_` for `LineType`."""
     parts = [letter if index == 0 or not letter.isupper() else f"_{letter}" for index, letter in enumerate(name)]

@@ -19,6 +19,7 @@ from sqlalchemy import Select, bindparam, select
 from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.dashboards import DISPLAY_NAME as DASHBOARD_NAME
 from crm_customer.demo.dashboards import TILES
+from crm_customer.demo.feeds import add_feed
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoTeam, DemoUser
 from crm_customer.demo.rules import add_rules
 from crm_customer.demo.views import VIEWS
@@ -52,11 +53,13 @@ class Seeded:
     views: int
     dashboards: int
     automation_rules: int
+    feeds: int
 
     @property
     def is_more(self) -> bool:
         """Whether anything was missing of what the tenant has."""
-        return any((self.teams, self.users, self.custom_fields, self.views, self.dashboards, self.automation_rules))
+        made = (self.teams, self.users, self.custom_fields, self.views, self.dashboards, self.automation_rules)
+        return any((*made, self.feeds))
 
 
 async def seed_demo(service: Service, passwords: Passwords, password: str) -> Seeded:
@@ -78,21 +81,20 @@ async def seed_demo(service: Service, passwords: Passwords, password: str) -> Se
             return len(new), users, await add_custom_fields(work), await add_views(work), await add_dashboard(work)
 
     made = await retried(attempt)
-    new_rules = await retried(lambda: seed_rules(service, tenant_id))
-    return Seeded(tenant_id, is_new, *made, new_rules)
+    return Seeded(tenant_id, is_new, *made, *await retried(lambda: seed_activated(service, tenant_id)))
 
 
-async def seed_rules(service: Service, tenant_id: UUID) -> int:
-    """Have the administrator, who is there by now, activate the rules that were missing; how many those were."""
+async def seed_activated(service: Service, tenant_id: UUID) -> tuple[int, int]:
+    """Have the administrator, who is there by now, activate rules and feeds; how many of each were missing."""
     database, now = service.database, await service.clock.now(tenant_id)
     async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
         await take_turn(work)
         admin = (await get_users_by_logins(work, [ADMIN_LOGIN])).get(ADMIN_LOGIN)
         row = None if admin is None else await work.one(access_of_user(), user_id=admin.id)
         if admin is None or row is None or not row["active"]:
-            return 0
+            return 0, 0
         with work.acting_as(Actor(tenant_id, admin.id, access_from(row)), Scope.ALL):
-            return await add_rules(work, service.watched)
+            return await add_rules(work, service.watched), await add_feed(work)
 
 
 async def add_teams(work: UnitOfWork) -> tuple[list[DemoTeam], dict[str, UUID]]:

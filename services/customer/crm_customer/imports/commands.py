@@ -185,7 +185,8 @@ def cancel_import(work: UnitOfWork, before: Import) -> Import:
 def finish(work: UnitOfWork, before: Import, after: Import, event: type[Message]) -> Import:
     """Gather the end of an import: the row, the event, and the job that is no more."""
     work.delete(import_jobs, import_id=after.id)
-    if event is events.ImportFinished:
+    # Nobody waits for what a feed has brought: who is responsible for it is told where something is wrong.
+    if event is events.ImportFinished and after.feed_delivery_id is None:
         tell_ended(work, after)
     return save(work, before, after, event)
 

@@ -186,6 +186,8 @@ class Import:
 
     With `keep_opportunities`, accounts that get another owner leave their open opportunities with the former one.
 
+    `feed_delivery_id` is the delivery of a feed that it carries out, if it does.
+
     `columns` is what was told of the columns, `mapping` what all columns of the file were taken for. It is empty,
     and `rows_total` None, until the file was opened. `layout` is what was told of the file, `read_layout` how it was
     read then. `error_count` and `error_bytes` are what is kept of bad rows.
@@ -208,6 +210,7 @@ class Import:
     dry_run: bool = False
     keep_opportunities: bool = False
     account_owner_id: UUID | None = None
+    feed_delivery_id: UUID | None = None
     owner_team_id: UUID | None = None
     state: State = State.QUEUED
     mapping: tuple[ImportColumn, ...] = ()

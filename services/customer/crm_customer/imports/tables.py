@@ -66,6 +66,7 @@ imports = tenant_table(
     Column("keep_opportunities", Boolean, nullable=False),
     Column("dry_run", Boolean, nullable=False),
     Column("account_owner_id", Uuid),
+    Column("feed_delivery_id", Uuid),
     Column("owner_id", Uuid, nullable=False),
     Column("owner_team_id", Uuid),
     Column("state", Text, nullable=False),

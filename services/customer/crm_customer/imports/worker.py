@@ -8,7 +8,7 @@ import over when the dead one's claim lapses.
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -79,6 +79,8 @@ class ImportWorker:
         self._clock = clock
         self._directory = directory
         self._issuer = issuer
+        # Called when an import has ended here, or was left to others.
+        self.after_each: list[Callable[[], None]] = []
         self._waiting = asyncio.Event()
         # Whose imports are under way here; they are claimed one after the other.
         self._tenants: set[UUID] = set()
@@ -100,6 +102,8 @@ class ImportWorker:
                     job = found
                     if job is not None:
                         await self.hold(job)
+                        for tell in self.after_each:
+                            tell()
                         continue
             except (Unavailable, Conflict) as error:
                 log.warning("import.waiting", error=error.detail)

@@ -75,9 +75,10 @@ class SignedDeliveryServicer:
         files = await self._intake.read_files(actor, self._now_of(actor), wanted.files)
 
         async def keep(unit: UnitOfWork) -> InboundMessage:
-            message = await self._intake.message(unit, values, files)
-            check_output_only(wanted.request, INBOUND_MESSAGES.message(unit, message))
-            return message
+            with called_data(INBOUND_MESSAGES.place):
+                message = await self._intake.message(unit, values, files)
+                check_output_only(wanted.request, INBOUND_MESSAGES.message(unit, message))
+                return message
 
         return await self._in_unit(actor, keep)
 
@@ -107,18 +108,18 @@ class SignedDeliveryServicer:
 
 async def keep_call(unit: UnitOfWork, channel_id: UUID, event: calls_pb.CallEvent) -> pb.ReceiveSignedDeliveryResponse:
     """Take in what happened to a call."""
-    with called_data():
+    with called_data(EVENT):
         call = await receive_event(unit, channel_id, event.source_id, fact_from(event))
     return pb.ReceiveSignedDeliveryResponse(call_id=str(call.id))
 
 
 @contextlib.contextmanager
-def called_data() -> Iterator[None]:
-    """Refusals speak of an event as its sender has it."""
+def called_data(place: str) -> Iterator[None]:
+    """Refusals speak of what stands at a place of the request, such as an event, as its sender has it."""
     try:
         yield
     except InvalidArgument as error:
-        raise as_sent(error, EVENT) from None
+        raise as_sent(error, place) from None
 
 
 def receipt(message: InboundMessage) -> pb.ReceiveSignedDeliveryResponse:

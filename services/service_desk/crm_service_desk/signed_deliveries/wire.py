@@ -12,7 +12,7 @@ from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.composition import compose_texts
 from crm_kit.errors import InvalidArgument, invalid_field
 from crm_kit.resource.validation import check_message
-from crm_kit.resource.values import enum_prefix
+from crm_kit.resource.values import enum_choices, enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import Message
 
@@ -209,9 +209,21 @@ def put_into(message: Kind, data: dict[str, Any]) -> Kind:
         try:
             ParseDict({name: as_named(message.DESCRIPTOR.fields_by_name[name], value)}, message)
         except (ParseError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise invalid_field(f"data.{name}", "delivery_value", "is no value that this field can have") from error
+            raise no_value(message.DESCRIPTOR.fields_by_name[name]) from error
     compose_texts(message)
     return message
+
+
+def no_value(field: Any) -> InvalidArgument:
+    """What is told of a value that a field cannot have: what it can have, of enums and instants."""
+    place = f"data.{field.name}"
+    if field.enum_type is not None:
+        choices = ", ".join(enum_choices(field.enum_type))
+        return invalid_field(place, "enum", f"expected one of {choices}", metadata={"choices": choices})
+    if field.message_type is not None and field.message_type.full_name == "google.protobuf.Timestamp":
+        detail = "expected an RFC 3339 instant such as 2026-01-31T09:30:00Z"
+        return invalid_field(place, "delivery_instant", detail)
+    return invalid_field(place, "delivery_value", "is no value that this field can have")
 
 
 def as_named(field: Any, value: Any) -> Any:
@@ -227,8 +239,22 @@ def checked(request: Kind, place: str) -> Kind:
     try:
         check_message(request)
     except InvalidArgument as error:
-        raise as_sent(error, place) from None
+        raise with_choices(as_sent(error, place), getattr(request, place) if place else request) from None
     return request
+
+
+def with_choices(error: InvalidArgument, filled: Message) -> InvalidArgument:
+    """The same refusal with the values that an enum has, instead of the number that it must not be."""
+    found, metadata = [], dict(error.metadata)
+    for each in error.violations:
+        field = filled.DESCRIPTOR.fields_by_name.get(each.field.removeprefix("data."))
+        if each.rule == "enum.not_in" and field is not None:
+            choices = ", ".join(enum_choices(field.enum_type))
+            each = dataclasses.replace(each, detail=f"must be one of {choices}")
+            metadata |= {"choices": choices} if len(error.violations) == 1 else {}
+        found.append(each)
+    detail = "; ".join(f"{each.field}: {each.detail}" for each in found) or error.detail
+    return InvalidArgument(detail, reason=error.reason, violations=found, metadata=metadata)
 
 
 def as_sent(error: InvalidArgument, place: str) -> InvalidArgument:

@@ -258,6 +258,11 @@ async def test_what_was_missed_is_replayed_by_time_and_type(hooks: Hooks) -> Non
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await hooks.does("Replay", endpoint, from_time=missed.create_time, to_time=early.create_time)
     assert refusal.fields == ["to_time"]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        types = ["automation.webhook", "account.create"]
+        await hooks.does("Replay", endpoint, from_time=missed.create_time, event_types=types)
+    assert refusal.fields == ["event_types[1]"]
+    assert "perhaps account.created is meant" in refusal.detail
     answer = await hooks.does("Replay", endpoint, from_time=missed.create_time, event_types=["account.created"])
     assert (answer.delivery_count, answer.truncated) == (1, False)
     (_, second) = await hooks.came(2)

@@ -32,7 +32,7 @@ def writes(scope: str, *resources: str) -> dict[str, str]:
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     ADMINISTRATOR: {"*": "ALL"},
     SALES_MANAGER: {
-        **reads("ALL", *SHARED, "roles"),
+        **reads("ALL", *SHARED, "roles", "feeds"),
         **writes("TEAM", "approval_delegations", "saved_views"),
         **writes("OWN", "dashboards"),
         **writes("TEAM", *CUSTOMER_RECORDS, *SALES_RECORDS, *SCORING_RECORDS, "imports", "payments"),
@@ -61,7 +61,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     ANALYST: {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
-        **reads("ALL", "roles", "identity_providers", "imports", "payments", "scores"),
+        **reads("ALL", "roles", "identity_providers", "imports", "feeds", "payments", "scores"),
         "reports.share": "ALL",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },

@@ -23,10 +23,9 @@ from google.protobuf.message import Message
 from crm_customer.integrations.webhook_deliveries.commands import note
 from crm_customer.integrations.webhook_deliveries.model import State, WebhookDelivery
 from crm_customer.integrations.webhook_endpoints.book import EndpointBook
-from crm_customer.integrations.webhook_endpoints.model import WebhookEndpoint, is_told
+from crm_customer.integrations.webhook_endpoints.model import CALLED, WebhookEndpoint, is_told
 
 log = structlog.get_logger()
-CALLED = "automation.webhook"
 
 
 class Hearing:

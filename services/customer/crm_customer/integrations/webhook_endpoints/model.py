@@ -12,6 +12,8 @@ from crm_kit.errors import InvalidArgument, invalid_field, wrong_state
 from crm_kit.outbound_http.urls import is_outbound_url
 from crm_kit.thin_events.model import EventType
 
+# The type of what automation rules send.
+CALLED = "automation.webhook"
 NOUN = "webhook_endpoint"
 # What an endpoint is told of deliveries would be deliveries.
 NOT_TOLD = frozenset({"webhook_deliveries"})
@@ -135,8 +137,8 @@ class WebhookEndpoint:
             )
             raise invalid_field(f"{NOUN}.url", "webhook_url", detail)
         told = [each for each in types if is_told(each)]
-        require_known("event_types", "webhook_event_type", self.event_types, {each.name for each in told})
-        require_known("collections", "webhook_collection", self.collections, {each.collection for each in told})
+        require_known(f"{NOUN}.event_types", "webhook_event_type", self.event_types, {each.name for each in told})
+        require_known(f"{NOUN}.collections", "webhook_collection", self.collections, {each.collection for each in told})
         if not (self.event_types or self.collections):
             detail = "name types of events, or collections: it would be told nothing"
             raise invalid_field(f"{NOUN}.event_types", "nothing_told", detail)
@@ -151,11 +153,17 @@ def is_told(type: EventType) -> bool:
     return "." in type.permission and not type.may_be_private and type.collection not in NOT_TOLD
 
 
+def check_replayed(event_types: Iterable[str], types: Iterable[EventType]) -> None:
+    """InvalidArgument for a type of event that is never sent, so that a slip does not look as if there were nothing."""
+    sent = {each.name for each in types if is_told(each)} | {CALLED}
+    require_known("event_types", "webhook_event_type", event_types, sent)
+
+
 def require_known(field: str, rule: str, named: Iterable[str], known: Collection[str]) -> None:
     """InvalidArgument for the first name that is not known, with the one that may be meant."""
     for index, name in enumerate(named):
         if name not in known:
-            raise unknown(f"{NOUN}.{field}[{index}]", rule, name, get_close_matches(name, known, n=1))
+            raise unknown(f"{field}[{index}]", rule, name, get_close_matches(name, known, n=1))
 
 
 def unknown(field: str, rule: str, name: str, near: list[str]) -> InvalidArgument:

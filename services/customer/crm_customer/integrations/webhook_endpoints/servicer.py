@@ -10,7 +10,7 @@ from crm_kit.thin_events.types import known_event_types
 
 from crm_customer.integrations.webhook_endpoints import commands
 from crm_customer.integrations.webhook_endpoints.keeping import SigningSecrets
-from crm_customer.integrations.webhook_endpoints.model import DisableReason, WebhookEndpoint
+from crm_customer.integrations.webhook_endpoints.model import DisableReason, WebhookEndpoint, check_replayed
 from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.testing import Tests
 
@@ -93,6 +93,7 @@ class WebhookEndpointServicer:
         self, request: pb.ReplayWebhookEndpointRequest, work: UnitOfWork
     ) -> pb.ReplayWebhookEndpointResponse:
         ENDPOINTS.check_reaches(work.scope)
+        check_replayed(request.event_types, known_event_types().all)
         endpoint = await ENDPOINTS.target(work, request)
         endpoint.require_sending("replayed")
         return await self._replay(work, endpoint, request)

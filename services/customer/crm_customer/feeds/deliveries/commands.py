@@ -1,0 +1,233 @@
+"""Every write on deliveries of feeds. Each function gathers one transaction's work, and holds the feed meanwhile."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from crm.customer.v1 import events_pb2 as events
+from crm_kit.database.statements import statement
+from crm_kit.database.work import UnitOfWork
+from crm_kit.errors import AlreadyExists, CrmError, FailedPrecondition
+from crm_kit.ids import new_id
+from crm_kit.notice_texts import OUTCOME
+from crm_kit.notices import Kind, raise_notice
+from google.protobuf.message import Message
+from sqlalchemy import Interval, bindparam, func, update
+
+from crm_customer.feeds.commands import wake_feed
+from crm_customer.feeds.deliveries.content import digest_of
+from crm_customer.feeds.deliveries.model import MAX_OPEN, Counted, FeedDelivery, HeldReason, State
+from crm_customer.feeds.deliveries.queries import find_delivery, has_room, one_before, same_day
+from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
+from crm_customer.feeds.deliveries.tables import uncounted_deliveries
+from crm_customer.feeds.model import Feed
+from crm_customer.feeds.resource import FEEDS
+from crm_customer.imports.commands import create_import, hold_upload, save_upload
+from crm_customer.imports.model import Import, Mode
+from crm_customer.imports.queries import get_upload
+from crm_customer.imports.tables import UPLOAD_LASTS
+
+# Longer than reading a file takes: whoever dies at one leaves it so long.
+CLAIM = timedelta(minutes=5)
+
+
+async def receive_delivery(work: UnitOfWork, values: dict[str, Any]) -> FeedDelivery:
+    """Take a delivery in, once: what its feed has under the same id is the answer, if it has the same content."""
+    FEED_DELIVERIES.check_reaches(work.scope)
+    feed = await FEEDS.get(work, values["feed_id"])
+    known = await find_delivery(work, feed.id, values["delivery_id"])
+    if known is not None and known.upload_id == values["upload_id"]:
+        return unchanged(known, replace(known, **values))
+    # Somebody who brings deliveries brings files of their own.
+    with work.acting_as(work.actor, work.actor.access.scope("imports.write")):
+        upload = (await get_upload(work, values["upload_id"])).seal()
+        digest = await digest_of(work, upload)
+        await wake_feed(work, feed.id)
+        held = await hold_upload(work, upload.id)
+    delivery = FeedDelivery(
+        id=new_id(),
+        file_name=held.file_name,
+        content_digest=digest,
+        sender_id=work.actor.user_id,
+        expire_time=held.create_time + UPLOAD_LASTS,
+        create_time=work.now,
+        update_time=work.now,
+        **values,
+    ).checked(work.actor.access.day_of(work.now))
+    # Whoever sends the same at the same time was waited for.
+    known = await find_delivery(work, feed.id, delivery.delivery_id)
+    if known is not None:
+        return unchanged(known, delivery)
+    if not await has_room(work, feed.id):
+        detail = f"{MAX_OPEN} deliveries of the feed wait already; release or reject them, or resume the feed"
+        raise FailedPrecondition(detail, reason="FEED_DELIVERY_LIMIT_REACHED", metadata={"most": str(MAX_OPEN)})
+    if held.seal() != held:
+        save_upload(work, held, held.seal())
+    created = FEED_DELIVERIES.create(work, delivery)
+    work.insert(uncounted_deliveries, {"delivery_id": created.id, "tries": 0, "create_time": work.now})
+    return created
+
+
+def unchanged(known: FeedDelivery, sent: FeedDelivery) -> FeedDelivery:
+    """What is kept of a delivery that came again; AlreadyExists where it is another one under the same id."""
+    fields = sent.differs_from(known)
+    if fields:
+        detail = f"the feed has brought another delivery {known.delivery_id!r}: {', '.join(fields)} differ"
+        told = {"delivery_id": known.delivery_id, "fields": ", ".join(fields)}
+        raise AlreadyExists(detail, reason="FEED_DELIVERY_CONFLICT", metadata=told)
+    return known
+
+
+async def count_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, counted: Counted) -> FeedDelivery:
+    """Note what was counted, unless others have; it waits for its turn, or is held."""
+    before = await held(work, before)
+    if before.state is not State.RECEIVED:
+        return before
+    earlier = await work.one(one_before(), feed_id=feed.id, id=before.id, create_time=before.create_time)
+    twin = await work.one(same_day(), feed_id=feed.id, id=before.id, day=before.day, create_time=before.create_time)
+    same_content = earlier is not None and counted.rows > 0 and earlier["content_digest"] == before.content_digest
+    after = before.count(
+        counted,
+        feed.mode,
+        short=feed.is_short(counted.rows, earlier["rows_total"] if earlier else None),
+        repeated=twin is not None or same_content,
+    )
+    if after.short:
+        tell(work, feed, after, Kind.NOTICE_KIND_FEED_SHORT)
+    if after.repeated:
+        tell(work, feed, after, Kind.NOTICE_KIND_FEED_REPEATED)
+    if after.state is State.HELD:
+        tell(work, feed, after, Kind.NOTICE_KIND_FEED_HELD, after.held_reason or "")
+    work.delete(uncounted_deliveries, delivery_id=before.id)
+    event = events.FeedDeliveryHeld if after.state is State.HELD else events.FeedDeliveryCounted
+    return FEED_DELIVERIES.save(work, before, after, event)
+
+
+async def held(work: UnitOfWork, delivery: FeedDelivery) -> FeedDelivery:
+    """A delivery as it is now, of a feed that nobody else is at until the unit ends."""
+    await wake_feed(work, delivery.feed_id)
+    return await FEED_DELIVERIES.get(work, delivery.id)
+
+
+async def release_delivery(work: UnitOfWork, before: FeedDelivery) -> FeedDelivery:
+    """Have a held delivery carried out all the same."""
+    feed = await FEEDS.get(work, before.feed_id)
+    return await changed(work, before, before.release(feed.mode), events.FeedDeliveryReleased)
+
+
+async def reject_delivery(work: UnitOfWork, before: FeedDelivery) -> FeedDelivery:
+    """Have nothing come of a delivery."""
+    rejected = await changed(work, before, before.reject(work.now), events.FeedDeliveryRejected)
+    work.delete(uncounted_deliveries, delivery_id=before.id)
+    return rejected
+
+
+async def changed(work: UnitOfWork, before: FeedDelivery, after: FeedDelivery, event: type[Message]) -> FeedDelivery:
+    """Gather what somebody has made of a delivery; what waits behind it is looked at."""
+    FEED_DELIVERIES.check_reaches(work.scope)
+    await wake_feed(work, before.feed_id)
+    return FEED_DELIVERIES.save(work, before, after, event)
+
+
+def hold_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery) -> FeedDelivery:
+    """Have a delivery wait for a person, since a newer day is in."""
+    after = before.hold(HeldReason.OUT_OF_ORDER)
+    tell(work, feed, after, Kind.NOTICE_KIND_FEED_HELD, HeldReason.OUT_OF_ORDER)
+    return FEED_DELIVERIES.save(work, before, after, events.FeedDeliveryHeld)
+
+
+async def start_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery) -> FeedDelivery:
+    """Have a delivery imported, by the rights of whose unit it is; both become true together, or neither."""
+    job = await create_import(work, import_of(feed, before))
+    return FEED_DELIVERIES.save(work, before, before.start(job.id, work.now), events.FeedDeliveryStarted)
+
+
+def import_of(feed: Feed, delivery: FeedDelivery) -> dict[str, Any]:
+    """The values of the import that carries a delivery out."""
+    return {
+        "upload_id": delivery.upload_id,
+        "feed_delivery_id": delivery.id,
+        # What is older than what is in creates accounts, and changes none that is there.
+        "mode": Mode.CREATE if delivery.only_creates else feed.mode,
+        "external_source": feed.external_source,
+        "default_region": feed.default_region,
+        "columns": feed.columns,
+        "layout": feed.layout,
+        "skip_invalid_cells": feed.skip_invalid_cells,
+        "keep_opportunities": feed.keep_opportunities,
+        "account_owner_id": feed.account_owner_id,
+    }
+
+
+def draft_of(feed: Feed, delivery: FeedDelivery) -> Import:
+    """The import that would carry a delivery out, which is not made yet."""
+    times = {"create_time": delivery.create_time, "update_time": delivery.update_time}
+    values = import_of(feed, delivery) | times
+    return Import(id=delivery.id, file_name=delivery.file_name, owner_id=feed.activator_id, **values)
+
+
+def save_ended(work: UnitOfWork, feed: Feed, before: FeedDelivery, after: FeedDelivery) -> FeedDelivery:
+    """Gather that a delivery has ended; whoever is responsible is told when it failed."""
+    if after.state is State.FAILED:
+        tell(work, feed, after, Kind.NOTICE_KIND_FEED_FAILED, text=after.failure or "")
+    return FEED_DELIVERIES.save(work, before, after, events.FeedDeliveryFinished)
+
+
+async def fail_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, error: CrmError) -> FeedDelivery:
+    """Gather that a delivery cannot be imported, unless something has become of it by now."""
+    now = await held(work, before)
+    return end_in_vain(work, feed, now, error) if now.state is before.state else now
+
+
+def end_in_vain(work: UnitOfWork, feed: Feed, before: FeedDelivery, error: CrmError) -> FeedDelivery:
+    """Gather that nothing comes of a delivery, whose feed the unit holds."""
+    work.delete(uncounted_deliveries, delivery_id=before.id)
+    return save_ended(work, feed, before, before.fail(error, work.now))
+
+
+def tell(
+    work: UnitOfWork, feed: Feed, delivery: FeedDelivery, kind: "Kind.ValueType", outcome: str = "", text: str = ""
+) -> None:
+    """Gather a notice about a delivery for who is responsible for its feed."""
+    name = f"{feed.display_name} {delivery.day.isoformat()}"
+    record = (FEED_DELIVERIES.collection, delivery.id)
+    values = {OUTCOME: outcome} if outcome else {}
+    raise_notice(work, kind, [feed.responsible_id], record=record, name=name, text=text, values=values, also_actor=True)
+
+
+async def claim(work: UnitOfWork, delivery_id: UUID) -> int | None:
+    """How often counting a delivery has begun, this time among them; None while another process is at it."""
+    await work.flush()
+    row = await work.one(take_claim(), delivery_id=delivery_id, duration=CLAIM)
+    return int(row["tries"]) if row else None
+
+
+def give_back(work: UnitOfWork, delivery_id: UUID) -> None:
+    """Gather that counting a delivery has ended for no fault of the file."""
+    work.execute(end_claim(), delivery_id=delivery_id)
+
+
+@statement
+def take_claim() -> Any:
+    waiting = uncounted_deliveries
+    return (
+        update(waiting)
+        .where(
+            waiting.c.tenant_id == bindparam("tenant_id"),
+            waiting.c.delivery_id == bindparam("delivery_id"),
+            waiting.c.expire_time <= func.clock_timestamp(),
+        )
+        .values(tries=waiting.c.tries + 1, expire_time=func.clock_timestamp() + bindparam("duration", type_=Interval))
+        .returning(waiting.c.tries)
+    )
+
+
+@statement
+def end_claim() -> Any:
+    waiting = uncounted_deliveries
+    return (
+        update(waiting)
+        .where(waiting.c.tenant_id == bindparam("tenant_id"), waiting.c.delivery_id == bindparam("delivery_id"))
+        .values(tries=func.greatest(waiting.c.tries - 1, 0), expire_time=func.clock_timestamp())
+    )

@@ -1,0 +1,260 @@
+"""A delivery of a feed: a file for a day, and whose turn it is among those of its feed. Pure."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from crm_kit.errors import CrmError, illegal_state, invalid_field, wrong_state
+
+from crm_customer.imports.model import Mode
+
+NOUN = "feed_delivery"
+# Of a feed, that have not ended: more than come while a person is away for a week.
+MAX_OPEN = 60
+# Other systems may be ahead of the tenant's clock by a day, and no more: a day of the far future would hold all others.
+AHEAD = timedelta(days=1)
+
+
+class State(enum.StrEnum):
+    RECEIVED = "RECEIVED"
+    HELD = "HELD"
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+
+
+OPEN = (State.RECEIVED, State.HELD, State.WAITING, State.RUNNING)
+NOT_BEGUN = (State.RECEIVED, State.HELD, State.WAITING)
+# What nothing came of: another one for the same day repeats nothing.
+VAIN = (State.FAILED, State.REJECTED)
+
+
+class HeldReason(enum.StrEnum):
+    TOTALS_DIFFER = "TOTALS_DIFFER"
+    KEYS_MISSING = "KEYS_MISSING"
+    OUT_OF_ORDER = "OUT_OF_ORDER"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSum:
+    """What a column adds up to, as a plain number; an empty text where it adds up to nothing."""
+
+    column: str
+    sum: str = ""
+
+    def is_met_by(self, found: "ColumnSum") -> bool:
+        """Whether another sum is the same number."""
+        return bool(self.sum and found.sum) and Decimal(self.sum) == Decimal(found.sum)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a file turned out to have; `sums` are of the columns of its control totals, in their order."""
+
+    rows: int
+    keyless_rows: int
+    sums: tuple[ColumnSum, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What became of its rows."""
+
+    created_count: int = 0
+    updated_count: int = 0
+    skipped_count: int = 0
+    failed_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDelivery:
+    """Fields as in the contract. Methods return the changed one; a wrong state raises FailedPrecondition.
+
+    `content_digest` is the SHA-256 of its file.
+    """
+
+    id: UUID
+    feed_id: UUID
+    delivery_id: str
+    day: date
+    upload_id: UUID
+    file_name: str
+    content_digest: str
+    sender_id: UUID
+    expire_time: datetime
+    create_time: datetime
+    update_time: datetime
+    version: int = 1
+    expected_rows: int | None = None
+    expected_sums: tuple[ColumnSum, ...] = ()
+    state: State = State.RECEIVED
+    held_reason: HeldReason | None = None
+    short: bool = False
+    repeated: bool = False
+    rows_total: int | None = None
+    keyless_rows: int | None = None
+    found_sums: tuple[ColumnSum, ...] = ()
+    only_creates: bool = False
+    import_id: UUID | None = None
+    created_count: int = 0
+    updated_count: int = 0
+    skipped_count: int = 0
+    failed_count: int = 0
+    failure_reason: str | None = None
+    failure: str | None = None
+    start_time: datetime | None = None
+    finish_time: datetime | None = None
+
+    @property
+    def turn(self) -> tuple[date, datetime, UUID]:
+        """What its turn goes by: the day first, then when it arrived."""
+        return self.day, self.create_time, self.id
+
+    @property
+    def wrote(self) -> bool:
+        """Whether values of its day are in."""
+        return self.state is State.SUCCEEDED or self.created_count + self.updated_count > 0
+
+    def checked(self, today: date) -> "FeedDelivery":
+        """The delivery itself. InvalidArgument for a day that is not yet, and for a column that is named twice."""
+        latest = today + AHEAD
+        if self.day > latest:
+            detail = f"must not be after {latest}"
+            raise invalid_field(f"{NOUN}.day", "feed_day", detail, metadata={"latest": latest.isoformat()})
+        columns = [each.column for each in self.expected_sums]
+        twice = next((at for at, each in enumerate(columns) if each in columns[:at]), None)
+        if twice is not None:
+            raise invalid_field(f"{NOUN}.expected_sums[{twice}].column", "unique", "is there twice")
+        empty = next((at for at, each in enumerate(self.expected_sums) if not each.sum), None)
+        if empty is not None:
+            raise invalid_field(f"{NOUN}.expected_sums[{empty}].sum", "required", "is required")
+        return self
+
+    def differs_from(self, other: "FeedDelivery") -> tuple[str, ...]:
+        """The fields that another delivery under the same id would have to have alike, and has not."""
+        names = {"content_digest": "upload_id", "day": "day", "expected_rows": "expected_rows"}
+        fields = [field for name, field in names.items() if getattr(self, name) != getattr(other, name)]
+        if self.expected_sums != other.expected_sums:
+            fields.append("expected_sums")
+        return tuple(fields)
+
+    # --- what happens to it
+
+    def count(self, counted: Counted, mode: Mode, *, short: bool, repeated: bool) -> "FeedDelivery":
+        """Counted: it waits for its turn, or is held where it is not what it says it is."""
+        self._require("counted", State.RECEIVED)
+        found = replace(
+            self,
+            rows_total=counted.rows,
+            keyless_rows=counted.keyless_rows,
+            found_sums=counted.sums,
+            short=short,
+            repeated=repeated,
+            state=State.WAITING,
+        )
+        if not self._totals_fit(counted):
+            return found.hold(HeldReason.TOTALS_DIFFER)
+        if mode is Mode.UPSERT and counted.keyless_rows:
+            return found.hold(HeldReason.KEYS_MISSING)
+        return found
+
+    def _totals_fit(self, counted: Counted) -> bool:
+        rows_fit = self.expected_rows in (None, counted.rows)
+        return rows_fit and all(
+            told.is_met_by(found) for told, found in zip(self.expected_sums, counted.sums, strict=True)
+        )
+
+    def hold(self, reason: HeldReason) -> "FeedDelivery":
+        """It waits for a person."""
+        self._require("held", State.WAITING)
+        return replace(self, state=State.HELD, held_reason=reason)
+
+    def release(self, mode: Mode) -> "FeedDelivery":
+        """It waits for its turn all the same. Of a day that is past it only creates what is not there yet."""
+        self._require("released", State.HELD)
+        only_creates = self.held_reason is HeldReason.OUT_OF_ORDER
+        if only_creates and mode is Mode.UPDATE:
+            detail = "a newer day is in, and the feed changes accounts only: nothing could come of it; reject it"
+            raise illegal_state("nothing_to_create", detail)
+        return replace(self, state=State.WAITING, held_reason=None, only_creates=only_creates or self.only_creates)
+
+    def reject(self, now: datetime) -> "FeedDelivery":
+        """Nothing comes of it."""
+        self._require("rejected", *NOT_BEGUN)
+        return replace(self, state=State.REJECTED, held_reason=None, finish_time=now)
+
+    def start(self, import_id: UUID, now: datetime) -> "FeedDelivery":
+        """It is being imported."""
+        self._require("started", State.WAITING)
+        return replace(self, state=State.RUNNING, import_id=import_id, start_time=now)
+
+    def finish(
+        self, state: State, figures: Figures, now: datetime, *, reason: str | None = None, detail: str | None = None
+    ) -> "FeedDelivery":
+        """Its import has ended, of a failed one with the reason."""
+        self._require("finished", State.RUNNING)
+        counts = {name: getattr(figures, name) for name in Figures.__slots__}
+        return replace(self, state=state, finish_time=now, failure_reason=reason, failure=detail, **counts)
+
+    def fail(self, error: CrmError, now: datetime) -> "FeedDelivery":
+        """It cannot be imported."""
+        self._require("failed", *NOT_BEGUN)
+        ended = replace(self, state=State.FAILED, held_reason=None, finish_time=now)
+        return replace(ended, failure_reason=error.reason, failure=error.detail)
+
+    def _require(self, done: str, *legal: State) -> None:
+        if self.state not in legal:
+            raise wrong_state(NOUN, self.state, done, legal=legal)
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What comes next of the deliveries of a feed: which are over, which come too late, and which one begins."""
+
+    expired: tuple[FeedDelivery, ...] = ()
+    out_of_order: tuple[FeedDelivery, ...] = ()
+    next: FeedDelivery | None = None
+
+
+def turns_of(deliveries: Iterable[FeedDelivery], *, last_day: date | None, active: bool, now: datetime) -> Turns:
+    """What comes next of the open deliveries of a feed, as they stand; `last_day` is the newest whose values are in.
+
+    One is carried out at a time, the earliest day first, and those of a day as they arrived. It waits for an earlier
+    one that is not counted yet, or that is held and may still be released. What is older than `last_day` is held;
+    released, it creates only, so it need not be waited for, and waits for nobody but the one under way.
+    """
+    waited = sorted(deliveries, key=lambda each: each.turn)
+    expired = tuple(each for each in waited if each.state in NOT_BEGUN and now >= each.expire_time)
+    left = [each for each in waited if each not in expired]
+    late = tuple(each for each in left if each.state is State.WAITING and is_past(each, last_day))
+    running = any(each.state is State.RUNNING for each in left)
+    first = next((each for each in left if each not in late and not is_aside(each, last_day)), None)
+    following = first if first is not None and first.state is State.WAITING else released(left)
+    return Turns(expired, late, None if running or not active else following)
+
+
+def is_past(delivery: FeedDelivery, last_day: date | None) -> bool:
+    """Whether it would overwrite what is newer."""
+    return last_day is not None and delivery.day < last_day and not delivery.only_creates
+
+
+def is_aside(delivery: FeedDelivery, last_day: date | None) -> bool:
+    """Whether others need not wait for it: it will be held, or is, since a newer day is in, or creates only."""
+    return delivery.only_creates or is_past(delivery, last_day) or delivery.held_reason is HeldReason.OUT_OF_ORDER
+
+
+def released(deliveries: Iterable[FeedDelivery]) -> FeedDelivery | None:
+    """The first that only creates, which is carried out where nothing else is to be."""
+    return next((each for each in deliveries if each.only_creates and each.state is State.WAITING), None)
+
+
+def expired_error() -> CrmError:
+    """Why a delivery fails that did not have its turn in time."""
+    detail = "its file was kept for 7 days, and it was not its turn by then; send the delivery anew under another id"
+    return CrmError(detail, reason="UPLOAD_NOT_FOUND")

@@ -1,0 +1,222 @@
+"""Feeds: when something is expected, by whose rights rows are written, and that each delivery is carried out once."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import grpc
+import pytest
+from crm.customer.v1 import feeds_pb2, imports_pb2
+from crm_customer.feeds.deliveries.carrying_out import CarryingOut
+from crm_customer.feeds.deliveries.counting import Counting
+from crm_customer.imports.tables import UPLOAD_LASTS
+from crm_kit.background import Tenants
+from crm_kit.clock import system_now
+from crm_kit.directory.projection import project_user
+from crm_kit.identity.access import Scope
+from crm_kit.rpc.status import reason_of
+
+from tests.service.customer.feeds.bringing import Bringing, Delivery
+from tests.service.eventually import eventually
+from tests.service.notices import raised, told
+from tests.service.running import Running, User, violations_of
+
+POWER, STEEL = ("K-1", "华信电力", "power"), ("K-2", "北辰钢铁", "steel")
+Feed = feeds_pb2.Feed
+
+
+async def in_sandbox(bringing: Bringing) -> Bringing:
+    """The same in a tenant whose clock can be moved."""
+    return bringing.by(await bringing.running.user(await bringing.running.tenant(sandbox=True)))
+
+
+async def move_clock(running: Running, tenant_id: UUID, offset: timedelta, version: int) -> None:
+    """Move a tenant's clock, and have its feeds looked at."""
+    await running.know_tenant(tenant_id, sandbox=True, clock_offset=offset, time_zone="Asia/Shanghai", version=version)
+    await look(running)
+
+
+async def look(running: Running) -> None:
+    """As another process does."""
+    tenants = Tenants(running.service.database, running.service.clock)
+    await CarryingOut(tenants, running.service.directory, lambda: None).look()
+
+
+async def test_who_is_responsible_is_told_once_for_each_window_that_passes_without_a_delivery(
+    bringing: Bringing,
+) -> None:
+    bringing = await in_sandbox(bringing)
+    running, tenant_id = bringing.running, bringing.user.tenant_id
+    schedule = Feed.Schedule(at="06:00", days_later=1, grace_minutes=30)
+    feed = await bringing.feed(schedule=schedule)
+
+    async def scheduled() -> Feed | None:
+        now = await bringing.get_feed(feed)
+        return now if now.HasField("next_due_time") else None
+
+    first = await eventually(scheduled)
+    assert first is not None
+    due = first.next_due_time.ToDatetime()
+    assert (due.hour, due.minute) == (22, 30), "06:30 in Shanghai"
+    expected = (due + timedelta(hours=8)).date() - timedelta(days=1)
+    await move_clock(running, tenant_id, due - system_now().replace(tzinfo=None) + timedelta(minutes=1), 2)
+    late = await bringing.feed_is(feed, health=Feed.HEALTH_LATE)
+    assert late.missing_day == expected.isoformat()
+    (notice,) = await raised(running, tenant_id)
+    assert (notice.collection, notice.record_id) == ("feeds", feed.id)
+    assert notice.record_name == f"{feed.display_name} {expected.isoformat()}"
+    listed = await bringing.feeds.ListFeeds(
+        feeds_pb2.ListFeedsRequest(filter="health = LATE"), metadata=bringing.user.metadata
+    )
+    assert [each.id for each in listed.feeds] == [feed.id]
+    # It comes after all; two more pass, and another look finds nothing new.
+    brought = await bringing.bring(feed, 0, [POWER], day=expected.isoformat())
+    await bringing.ended(brought)
+    assert (await bringing.feed_is(feed, health=Feed.HEALTH_OK)).missing_day == ""
+    after = due - system_now().replace(tzinfo=None) + timedelta(days=2, minutes=1)
+    await move_clock(running, tenant_id, after, 3)
+    await bringing.feed_is(feed, missing_day=(expected + timedelta(days=2)).isoformat())
+    await look(running)
+    assert await told(running, bringing.user) == ["FEED_LATE"] * 3
+
+
+async def test_a_feed_whose_activator_has_left_stops_and_goes_on_by_the_rights_of_who_resumes_it(
+    bringing: Bringing,
+) -> None:
+    running, admin = bringing.running, bringing.user
+    grants = {
+        "feeds.write": Scope.ALL,
+        "feeds.read": Scope.ALL,
+        "imports.write": Scope.ALL,
+        "accounts.write": Scope.ALL,
+    }
+    leaver = await running.user(admin.tenant_id, grants=grants)
+    feed = await bringing.by(leaver).feed(responsible_id=str(admin.id))
+    assert feed.activator_id == str(leaver.id)
+    await deactivate(running, leaver)
+    waiting = await bringing.bring(feed, 0, [POWER])
+    stopped = await bringing.feed_is(feed, state=Feed.STATE_PAUSED)
+    assert stopped.pause_reason == Feed.PAUSE_REASON_LOST_RIGHTS
+    assert (await bringing.get(waiting)).state == Delivery.STATE_WAITING
+    assert await told(running, admin) == ["FEED_FAILED"]
+    weak = bringing.by(await running.user(admin.tenant_id, grants={"feeds.write": Scope.ALL}))
+    request = feeds_pb2.ResumeFeedRequest(id=feed.id)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await weak.feeds.ResumeFeed(request, metadata=weak.user.metadata)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    resumed = await bringing.feeds.ResumeFeed(request, metadata=admin.metadata)
+    assert resumed.activator_id == str(admin.id)
+    assert (await bringing.ended(waiting)).created_count == 1
+    (job,) = await bringing.imports_of(waiting)
+    assert job.owner_id == str(admin.id)
+
+
+async def deactivate(running: Running, user: User) -> None:
+    async with running.unit_of_work(user.tenant_id) as work:
+        project_user(
+            work,
+            id=user.id,
+            login=f"{user.id.hex}@example.test",
+            display_name="somebody",
+            active=False,
+            team_id=user.team_id,
+            role_ids=[],
+            version=2,
+        )
+    running.service.directory.forget(user.tenant_id)
+
+
+async def test_a_paused_feed_takes_deliveries_in_and_carries_them_out_in_their_order_once_it_goes_on(
+    bringing: Bringing,
+) -> None:
+    feed = await bringing.feed(schedule=Feed.Schedule(at="06:00"))
+    await bringing.feeds.PauseFeed(feeds_pb2.PauseFeedRequest(id=feed.id), metadata=bringing.user.metadata)
+    newer = await bringing.bring(feed, 2, [("K-1", "华信电力", "newer")])
+    older = await bringing.bring(feed, 1, [POWER, STEEL])
+    for each in (newer, older):
+        await bringing.in_state(each, Delivery.STATE_WAITING)
+    assert not (await bringing.get_feed(feed)).HasField("next_due_time")
+    await bringing.feeds.ResumeFeed(feeds_pb2.ResumeFeedRequest(id=feed.id), metadata=bringing.user.metadata)
+    assert (await bringing.ended(newer)).updated_count == 1
+    assert (await bringing.ended(older)).created_count == 2
+    assert await bringing.industries() == {"华信电力": "newer", "北辰钢铁": "steel"}
+
+
+async def test_whoever_changes_what_becomes_of_rows_has_them_written_by_their_own_rights(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+    other = bringing.by(await bringing.running.user(bringing.user.tenant_id))
+    renamed = await other.update(Feed(id=feed.id, display_name="CRM 同步"), "display_name")
+    assert renamed.activator_id == str(bringing.user.id)
+    changed = await other.update(Feed(id=feed.id, skip_invalid_cells=True), "skip_invalid_cells")
+    assert changed.activator_id == str(other.user.id)
+
+
+async def test_what_a_feed_cannot_be_is_refused_by_the_name_of_the_field(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+    for asked, path, place in (
+        (Feed(columns=[imports_pb2.ImportColumn(column="a", field="colour")]), "columns", "feed.columns[0].field"),
+        (Feed(responsible_id=str(UUID(int=7))), "responsible_id", "feed.responsible_id"),
+        (Feed(default_region="XX"), "default_region", "feed.default_region"),
+    ):
+        asked.id = feed.id
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await bringing.update(asked, path)
+        assert [each.field for each in violations_of(caught.value)] == [place]
+
+
+async def test_accounts_are_given_to_whom_the_activator_may_give_them(bringing: Bringing) -> None:
+    running, tenant_id = bringing.running, bringing.user.tenant_id
+    grants = {"feeds.write": Scope.ALL, "imports.write": Scope.ALL, "accounts.write": Scope.OWN}
+    own = bringing.by(await running.user(tenant_id, grants=grants))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await own.feed(account_owner_id=str(bringing.user.id))
+    assert reason_of(caught.value) == "ASSIGNMENT_NOT_ALLOWED"
+    assert (await own.feed()).activator_id == str(own.user.id)
+    weak = bringing.by(await running.user(tenant_id, grants={"feeds.write": Scope.ALL, "accounts.write": Scope.ALL}))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await weak.feed()
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_several_processes_that_look_at_once_count_and_import_each_delivery_once(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+    service = bringing.running.service
+    tenants = Tenants(service.database, service.clock)
+    looks = [CarryingOut(tenants, service.directory, lambda: None) for _ in range(3)]
+    counts = [Counting(tenants, lambda: None) for _ in range(3)]
+    brought = [await bringing.bring(feed, at, [("K-1", "华信电力", f"day {at}")]) for at in (2, 0, 1)]
+
+    async def all_done() -> bool:
+        await asyncio.gather(*(each.look() for each in counts), *(each.look() for each in looks))
+        found = [await bringing.get(each) for each in brought]
+        return all(each.state == Delivery.STATE_SUCCEEDED or each.held_reason for each in found)
+
+    await eventually(all_done)
+    assert [len(await bringing.imports_of(each)) for each in brought if (await bringing.get(each)).import_id]
+    for each in brought:
+        assert len(await bringing.imports_of(each)) <= 1
+    assert (await bringing.industries())["华信电力"] == "day 2"
+
+
+async def test_a_delivery_that_has_no_turn_before_its_file_is_gone_fails_and_others_go_on(bringing: Bringing) -> None:
+    bringing = await in_sandbox(bringing)
+    feed = await bringing.feed()
+    held = await bringing.held(await bringing.bring(feed, 1, [POWER], expected_rows=7))
+    await move_clock(bringing.running, bringing.user.tenant_id, UPLOAD_LASTS - timedelta(hours=1), 2)
+    later = await bringing.bring(feed, 2, [STEEL])
+    await bringing.in_state(later, Delivery.STATE_WAITING)
+    await move_clock(bringing.running, bringing.user.tenant_id, UPLOAD_LASTS + timedelta(minutes=1), 3)
+    failed = await bringing.ended(held)
+    assert (failed.state, failed.failure_reason) == (Delivery.STATE_FAILED, "UPLOAD_NOT_FOUND")
+    assert (await bringing.ended(later)).created_count == 1
+
+
+async def test_a_feed_is_the_whole_tenants(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+    own = bringing.by(await bringing.running.user(bringing.user.tenant_id, grants={"feeds.write": Scope.OWN}))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await own.feeds.PauseFeed(feeds_pb2.PauseFeedRequest(id=feed.id), metadata=own.user.metadata)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bringing.bring(Feed(id=str(UUID(int=7))), 0, [POWER])
+    assert reason_of(caught.value) == "FEED_NOT_FOUND"
