@@ -33,6 +33,7 @@ from crm_gateway.routes import (
     dashboards,
     events,
     export,
+    exported_files,
     health,
     metadata,
     presence,
@@ -64,6 +65,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     presence.router,
     tus.router,
     export.router,
+    exported_files.router,
     sessions.router,
     provider_sign_in.router,
     metadata.router,
@@ -122,6 +124,7 @@ def create_app(
     pages.state.custom_fields = CustomFieldLists(served, channels)
     pages.state.tenant_zones = TenantZones(served, channels)
     pages.state.listed_collections = export.listed_collections(served, channels)
+    pages.state.exported_files = exported_files.ExportedFiles(served, channels)
     pages.state.account_360 = account_360.Account360(served, channels)
     pages.state.waiting_approvals = approvals.WaitingApprovals(served, channels)
     pages.state.my_tasks = tasks.MyTasks(served, channels)
@@ -137,7 +140,9 @@ def create_app(
     pages.state.presence_places = presence.Places(served, channels, pages.state.current_users)
     pages.state.file_places = Places(served, channels)
     pages.state.large_answers = large = LargeAnswers()
-    dispatcher = Dispatcher(served, channels, admission, large, settings)
+    # Those that share their path with an RPC.
+    others = [(each.verb, each.path) for each in other_routes([export.router])]
+    dispatcher = Dispatcher(served, channels, admission, large, settings, others)
     pages.state.near_path = dispatcher.near
     front = Front(dispatcher, pages, large, settings)
     return Gateway(front, _health_app(pages.state.service_states), channels, streams, present)

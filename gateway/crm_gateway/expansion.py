@@ -26,6 +26,8 @@ CUSTOM_FIELD, APPROVAL, VERB_REQUEST, VERB = "CustomField", "Approval", "VerbReq
 SUBMIT = "SubmitApproval"
 RULE, RUN, REPORT = "AutomationRule", "AutomationRun", "Report"
 COMMENT, ATTACHMENT, JOB, PROPOSAL, TASK = "Comment", "Attachment", "Job", "ChangeProposal", "Task"
+# A service; what its rpcs are called by are records.
+EXPORT = "Export"
 # What a service has for all of its collections: a route of the gateway asks every service.
 MY_TASK = "MyTask"
 _NOUNS = re.compile(
@@ -90,7 +92,7 @@ class Collection:
 
         Custom fields only where records have a place for them, approvals where a verb can be approved, automation where
         rules may do something, reports and change proposals where the contract says so, comments, tasks and files where
-        records are discussed, jobs where they may change something.
+        records are discussed, jobs and exports where jobs may change something.
         """
         noun = rpc.service.rpartition(".")[2]
         if noun.startswith(APPROVAL):
@@ -105,7 +107,7 @@ class Collection:
             return self.is_discussed
         if noun.startswith(ATTACHMENT):
             return self.takes_files
-        if noun.startswith(JOB):
+        if noun.startswith((JOB, EXPORT)):
             return self.bulk
         if noun.startswith(PROPOSAL):
             return self.takes_proposals

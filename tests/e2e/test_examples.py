@@ -3,7 +3,7 @@
 import asyncio
 
 import httpx
-from crm_local.examples import COMMENT, CUSTOMER, FILE_NAME, HIDDEN, HIDING, MANAGER_LOGIN, add_examples
+from crm_local.examples import COMMENT, CUSTOMER, FILE_NAME, HIDDEN, HIDING, MANAGER_LOGIN, RESTRICTED, add_examples
 from crm_local.testing import Platform
 
 
@@ -47,8 +47,11 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         assert (comment["author_name"], comment["text"]) == ("Sales manager", COMMENT)
         (attached,) = (await web.get(f"{path}/attachments")).json()["attachments"]
         assert attached["name"] == FILE_NAME
-        (job,) = (await web.get("/v1/jobs/accounts")).json()["jobs"]
+        export, job = (await web.get("/v1/jobs/accounts")).json()["jobs"]
         assert (job["owner_name"], job["total_count"]) == ("Sales manager", 1)
+        assert (export["kind"], export["owner_name"]) == ("EXPORT", "Administrator")
+        (restricted,) = (await web.get("/v1/accounts", params={"filter": "restricted = true"})).json()["accounts"]
+        assert (restricted["display_name"], restricted["restricted_by"]) == (RESTRICTED["display_name"], "HAND")
         proposals = (await web.get("/v1/change-proposals/accounts")).json()["change_proposals"]
         assert [(each["state"], each["record_name"]) for each in proposals] == [
             ("PENDING", CUSTOMER["display_name"]),

@@ -133,8 +133,11 @@ DISCUSSED: Mapping[str, str] = {
     if name.startswith("Create") and rpc.response.name == "Comment"
 }
 ATTACHMENTS, ATTACHMENT_UPLOADS = "attachments", "attachment-uploads"
+SOURCE_VALUES = "source-values"
+# The collections that sources say something of, and what one of their records is called.
+WITH_SOURCES: Mapping[str, str] = {"accounts": "Account", "contacts": "Contact"}
 # What each record has of its own.
-OF_RECORDS = (COMMENTS, ATTACHMENTS, ATTACHMENT_UPLOADS)
+OF_RECORDS = (COMMENTS, ATTACHMENTS, ATTACHMENT_UPLOADS, SOURCE_VALUES)
 # The collections that files are attached to.
 WITH_FILES: Mapping[str, str] = {
     collection: noun for collection, noun in DISCUSSED.items() if f"List{noun}Attachments" in RPCS
@@ -154,6 +157,7 @@ OF_COLLECTIONS: Mapping[Path, str] = {
     ("change_proposal", "record_id"): "{3}",
     ("task", "record_id"): "{3}",
     ("change_proposal", "attachment_ids"): f"{{3}}/{ATTACHMENTS}",
+    ("source_value_id",): f"{{2}}/{SOURCE_VALUES}",
 }
 # Rpcs that are good only for some of a kind, by the field that names it.
 OF_RPCS: Mapping[tuple[str, Path], str] = dict.fromkeys(
@@ -319,6 +323,13 @@ def proposes_name(request: Any) -> None:
     request.change_proposal.attachment_ids[:] = []
 
 
+def says_name(request: Any) -> None:
+    """A source that calls the record otherwise."""
+    request.values.clear()
+    request.values["display_name"].string_value = "said"
+    request.ClearField("observed_time")
+
+
 def is_due_some_day(task: Any) -> None:
     """On a day, for whoever asks."""
     task.due_date = "2900-01-31"
@@ -390,6 +401,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
         for verb in ("Create", "Update")
     },
     **{f"Create{name}ChangeProposal": proposes_name for name in WITH_PROPOSALS.values()},
+    **{f"State{name}SourceValues": says_name for name in WITH_SOURCES.values()},
     **{f"Retype{name}CustomField": is_text for name in WITH_CUSTOM_FIELDS.values()},
     **{
         f"{verb}{noun}ApprovalPolicy": partial(asks_for_euros, rpc)

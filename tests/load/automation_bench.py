@@ -36,7 +36,8 @@ from crm_kit.events.subjects import subject_of
 from crm_kit.identity.access import Scope, service_actor
 from crm_kit.ids import new_id
 from crm_kit.plumbing import automation_rules, automation_runs
-from crm_kit.service import Service, end, follow_with_rules
+from crm_kit.readiness import end
+from crm_kit.service import Service, follow_with_rules
 from crm_kit.settings import read_settings
 from crm_kit.wire import time_from, timestamp
 from crm_local.testing import servers_for_tests

@@ -34,7 +34,7 @@ OPEN_LOOP_CONNECTIONS = 64
 DEEP_PAGE = 1000
 PAGE = "/v1/accounts?page_size=50"
 RECKONED = (
-    *("completeness", "missing_fields", "next_stale_time", "field_checks"),
+    *("completeness", "missing_fields", "next_stale_time", "field_checks", "conflicting_fields"),
     *("team_member_ids", "team_member_names"),
     *("restricted", "restricted_by", "restriction_reason"),
 )

@@ -36,7 +36,8 @@ from crm_kit.events.outbox import TYPE_URL
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.paging import PageTokens
-from crm_kit.service import Service, end
+from crm_kit.readiness import end
+from crm_kit.service import Service
 from crm_kit.settings import read_settings
 from crm_kit.thin_events.types import known_event_types
 from crm_kit.wire import timestamp

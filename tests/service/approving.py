@@ -1,5 +1,6 @@
 """Approvals for tests, asked for and decided through the contract."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeAlias, cast
@@ -153,11 +154,14 @@ class Desk:
         return cast("Approval", await getattr(self._approvals, f"{verb}Approval")(request, metadata=metadata))
 
 
-async def new_role(service: Running, tenant_id: UUID, grants: dict[str, Scope] | None = None) -> UUID:
-    """A role; it permits everything unless told otherwise."""
+async def new_role(
+    service: Running, tenant_id: UUID, grants: dict[str, Scope] | None = None, *, hidden_fields: Sequence[str] = ()
+) -> UUID:
+    """A role; it permits everything, and hides nothing, unless told otherwise."""
     id = new_id()
     async with service.unit_of_work(tenant_id) as work:
-        project_role(work, id=id, grants=dict(ADMIN) if grants is None else grants, version=1)
+        granted = dict(ADMIN) if grants is None else grants
+        project_role(work, id=id, grants=granted, hidden_fields=hidden_fields, version=1)
     return id
 
 

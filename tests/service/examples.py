@@ -51,6 +51,7 @@ from tests.factories.places import (
     PROPOSALS,
     REPORTS,
     RPCS,
+    SOURCE_VALUES,
     TASKS,
     WITH_APPROVALS,
     WITH_AUTOMATION,
@@ -59,6 +60,7 @@ from tests.factories.places import (
     WITH_JOBS,
     WITH_PROPOSALS,
     WITH_REPORTS,
+    WITH_SOURCES,
     WITH_TASKS,
     kind_of,
     make_unique,
@@ -555,6 +557,16 @@ def created() -> dict[str, Example]:
     }
 
 
+def source_value(noun: str) -> Callable[[World, User], Awaitable[str]]:
+    """What a source says of a record that the user has made."""
+
+    async def make(world: World, user: User) -> str:
+        told: Any = await world.create(f"State{noun}SourceValues", user)
+        return str(told.source_values[0].id)
+
+    return make
+
+
 _EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
@@ -639,6 +651,11 @@ EXAMPLES: Mapping[str, Example] = {
             created_by(f"Create{noun}Task"), owned=_EXAMPLES[collection].owned, lasting=False
         )
         for collection, noun in WITH_TASKS.items()
+    },
+    # Who may not read a record reads nothing of what sources say of it. Values are used up by being withdrawn.
+    **{
+        f"{collection}/{SOURCE_VALUES}": Example(source_value(noun), owned=_EXAMPLES[collection].owned, lasting=False)
+        for collection, noun in WITH_SOURCES.items()
     },
     # Who may not read a record reads none of its files; uploads are one's own. Files are used up by being deleted.
     **{

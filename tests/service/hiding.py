@@ -53,11 +53,13 @@ RESOURCES: Mapping[str, Any] = {
     "cases": cases_pb2.Case,
 }
 # What follows from hidden fields, or speaks of them, in the collections whose quality is kept.
-TELLING = ("completeness", "next_stale_time", "missing_fields", "field_checks")
+TELLING = ("completeness", "next_stale_time", "missing_fields", "field_checks", "conflicting_fields")
 ASSESSED = frozenset({"accounts", "contacts"})
 # Of either side a hidden field without a value, and one that was confirmed.
 EMPTIED = {"accounts": ("preferences", "taboos"), "contacts": ("department", "job_title")}
 CONFIRMED = {"accounts": ("industry", "website"), "contacts": ("emails", "phone_numbers")}
+# What of these lists a filter asks for, which name fields.
+NAMING = {"missing_fields": EMPTIED, "conflicting_fields": CONFIRMED}
 CREATES = {"payments": "RecordPayment"}
 # Without it some hidden fields could not be there.
 BESIDES: Mapping[str, Mapping[str, Any]] = {"accounts": {"kind": "KIND_ORGANIZATION", "roles": ["ROLE_COMPETITOR"]}}
@@ -188,6 +190,7 @@ async def make(world: World, side: Side, collection: str) -> None:
         await world.call(update, changed, side.admin.metadata)
         if collection in ASSESSED:
             await make_incomplete(world, side, collection)
+            await disagree(world, side, collection, later)
     if collection == "accounts":
         async with world.services["customer"].unit_of_work(side.admin.tenant_id) as work:
             project_value_tier(work, UUID(made.id), (Tier.KEY, Tier.STANDARD)[side.index], version=1)
@@ -229,6 +232,16 @@ async def make_incomplete(world: World, side: Side, collection: str) -> None:
     getattr(changed, noun.lower()).id = side.record_id
     changed.update_mask.paths.append(EMPTIED[collection][side.index])
     await world.call(update, changed, side.admin.metadata)
+
+
+async def disagree(world: World, side: Side, collection: str, later: Mapping[str, Any]) -> None:
+    """Sources say something of hidden fields: on either side of other ones, other things, of which one is right."""
+    noun = RESOURCES[collection].DESCRIPTOR.name
+    state = RPCS[f"State{noun}SourceValues"]
+    right, wrong = CONFIRMED[collection][side.index], CONFIRMED[collection][1 - side.index]
+    said = {right: later[right], wrong: VALUES[wrong](side.index), f"custom.{KEY}": VALUES[f"custom.{KEY}"](side.index)}
+    request = {"id": side.record_id, "source": f"source {side.index}", "proof": f"proof {side.index}", "values": said}
+    await world.call(state, ParseDict(request, GetMessageClass(state.request)()), side.admin.metadata)
 
 
 async def make_scores(world: World, side: Side) -> None:
@@ -358,8 +371,7 @@ def speaking(name: str, collection: str, side: Side) -> Iterator[Any]:
     for each in hidden:
         if name.startswith("filter"):
             yield f"{each} != null"
-            if each == "missing_fields":
-                yield from (f'{each}:"{emptied}"' for emptied in EMPTIED[collection])
+            yield from (f'{each}:"{field}"' for field in NAMING.get(each, {}).get(collection, ()))
             for value in dict.fromkeys(text for n in LATER if each in VALUES for text in texts(VALUES[each](n))):
                 yield f'{each} = "{value}" OR {each}:"{value}"' if name == "filter" else f'{each} = "{value}"'
         elif name == "order_by":

@@ -20,6 +20,7 @@ from crm_kit.database.work import UnitOfWork, unit_of_work
 from crm_kit.directory.projection import project_role, project_team, project_tenant, project_user
 from crm_kit.identity.access import SERVICE_USER, Scope, service_actor
 from crm_kit.ids import new_id
+from crm_kit.proposed import ANSWER_DAYS
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.rpc.status import DETAILS_KEY, reason_of
 from crm_kit.service import Service
@@ -97,6 +98,7 @@ class Running:
         clock_offset: timedelta = timedelta(0),
         time_zone: str = DEFAULT_ZONE,
         default_region: str = DEFAULT_REGION,
+        change_proposal_days: int = ANSWER_DAYS,
         version: int = 1,
     ) -> None:
         """Have the service know a tenant, or how it has changed, as by its event; customer itself hears none."""
@@ -105,10 +107,11 @@ class Running:
             async with self.unit_of_work(id) as work:
                 values: dict[str, Any] = {"active": active, "sandbox": sandbox, "clock_offset": clock_offset}
                 values |= {"time_zone": time_zone, "default_region": default_region}
+                values |= {"change_proposal_days": change_proposal_days}
                 project_tenant(work, id=id, slug=slug, version=version, **values)
             return
         tenant = tenants_pb2.Tenant(id=str(id), slug=slug, active=active, sandbox=sandbox, time_zone=time_zone)
-        tenant.default_region = default_region
+        tenant.default_region, tenant.change_proposal_days = default_region, change_proposal_days
         tenant.clock_offset.FromTimedelta(clock_offset)
         told = (events_pb2.TenantCreated if version == 1 else events_pb2.TenantClockAdvanced)(tenant=tenant)
         await self.hear(told, tenant_id=id, aggregate_id=id, version=version)

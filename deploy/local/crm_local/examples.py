@@ -3,8 +3,9 @@
 The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job; of the
 changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a message that
 opened a case and one that waits for a person. The hotline has a call that was talked on and one that was missed. A role
-hides telephone numbers. They are made through the API by the people of the demo tenant, in `make run` and only where
-there is none of the kind yet. Keys make a repetition harmless.
+hides telephone numbers. Another customer is restricted, and all customers are exported as a workbook. They are made
+through the API by the people of the demo tenant, in `make run` and only where there is none of the kind yet. Keys make
+a repetition harmless.
 """
 
 import json
@@ -61,6 +62,7 @@ HOTLINE = {
     "addresses": ["+8675586661234"],
     "recording_hosts": ["recordings.demo.example"],
 }
+RESTRICTED: Json = {"display_name": "远航重工集团", "kind": "ORGANIZATION", "industry": "heavy machinery"}
 AGENT_LOGIN = "service.agent@demo.example"
 AGENT_EXTENSION = "801"
 # A call that was talked on, and one that nobody answered: minutes ago, what happened, and what it has besides.
@@ -168,6 +170,8 @@ def add_examples(url: str, password: str) -> bool:
         add_work(admin, manager),
         add_proposals(manager, analyst),
         add_tasks(admin, manager),
+        add_restricted_account(admin),
+        add_export(admin),
     ]
     return any(made)
 
@@ -244,7 +248,8 @@ def add_work(admin: Person, manager: Person) -> bool:
     """A comment, a file and a job at the customer of the order, where there was no job yet."""
     asked = quote(f"display_name = {CUSTOMER['display_name']}")
     found = admin.get(f"/v1/accounts?page_size=1&filter={asked}")["accounts"]
-    if not found or manager.get("/v1/jobs/accounts?page_size=1")["jobs"]:
+    bulk_changes = quote("kind = BULK_CHANGE")
+    if not found or manager.get(f"/v1/jobs/accounts?page_size=1&filter={bulk_changes}")["jobs"]:
         return False
     id = found[0]["id"]
     path = f"/v1/accounts/{id}"
@@ -285,6 +290,25 @@ def add_tasks(admin: Person, manager: Person) -> bool:
             admin.post(f"/v1/tasks/{collection}", task, "task")
             made = True
     return made
+
+
+def add_restricted_account(admin: Person) -> bool:
+    """A customer whose details are open to few, where none is restricted yet."""
+    filter = quote("restricted = true")
+    if admin.get(f"/v1/accounts?filter={filter}&page_size=1")["accounts"]:
+        return False
+    account = admin.post("/v1/accounts", RESTRICTED, "restricted-account")
+    admin.post(f"/v1/accounts/{account['id']}:restrict", {"reason": "price negotiation"}, "restriction")
+    return True
+
+
+def add_export(admin: Person) -> bool:
+    """A workbook of all customers, where none was exported yet."""
+    filter = quote("kind = EXPORT")
+    if admin.get(f"/v1/jobs/accounts?filter={filter}&page_size=1")["jobs"]:
+        return False
+    admin.post("/v1/accounts:export", {"format": "XLSX", "language": "zh"}, "export")
+    return True
 
 
 def signed_in(url: str, login: str, password: str) -> Person:

@@ -29,6 +29,7 @@ _MESSAGES = {
     "google.protobuf.Timestamp": _Type.TYPE_TIME,
     "google.protobuf.Duration": _Type.TYPE_DURATION,
     "google.protobuf.Struct": _Type.TYPE_MAP,
+    "google.protobuf.Value": _Type.TYPE_ANY,
     "crm.type.v1.Money": _Type.TYPE_MONEY,
 }
 _SCALARS = {

@@ -5,7 +5,7 @@ list, a row that is inserted meanwhile is neither doubled nor skipped, and no mo
 """
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from functools import cache, partial
@@ -18,10 +18,10 @@ from crm_kit.spreadsheets import xlsx_file
 from crm_kit.zones import check_zone
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from crm_gateway.admission import Admission
-from crm_gateway.channels import Call, Channels
+from crm_gateway.channels import Call, Channels, Metadata, Reply
 from crm_gateway.custom_fields import CustomFieldLists
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
 from crm_gateway.exports import csv_file
@@ -57,6 +57,7 @@ OWN_PARAMETERS = frozenset({"format", FIELDS, TIME_ZONE})
 NO_PARAMETERS = frozenset({"page_size", "page_token", INCLUDE})
 
 File = csv_file.CsvFile | xlsx_file.XlsxFile
+Read = Callable[[Call, Any, Metadata, float], Awaitable[Reply]]
 router = APIRouter()
 
 
@@ -80,6 +81,17 @@ class ListedCollection:
     # Whose clocks instants are told by; those of UTC when None.
     zone: tzinfo | None = None
 
+    def columns_for(
+        self, language: Language | None, custom_fields: Collection[Any], *, words: Language
+    ) -> list[Column]:
+        """All columns. Programs read paths; people, who ask for a language, read labels.
+
+        Custom fields are called as in the language `words` in either case.
+        """
+        shown = self.languages[language]
+        columns = list(shown if language is None else called(shown, language, custom_fields))
+        return columns + list(custom_columns(custom_fields, words, columns, by_label=language is not None))
+
     def write(self, file: File, page: Any) -> bytes:
         """The file's bytes of a page. It takes a while: texts can be long."""
         kinds = [column.kind for column in self.columns]
@@ -100,6 +112,7 @@ class Pages:
     request: Any
     exchange: Exchange
     large: LargeAnswers
+    read: Read = read_page
 
     async def next(self) -> Any:
         """The next page, once there is room for it; ProblemError when it is refused."""
@@ -107,7 +120,7 @@ class Pages:
         is_first = not self.request.page_token
         try:
             async with turn_of(self.exchange.tenant_id):
-                reply = await read_page(self.call, self.request, metadata_of(self.exchange), PAGE_SECONDS)
+                reply = await self.read(self.call, self.request, metadata_of(self.exchange), PAGE_SECONDS)
         except grpc.aio.AioRpcError as error:
             raise ProblemError(from_rpc_error(error, peer=self.service)) from error
         await self.large.room(self.exchange, reply.size, is_read=is_first)
@@ -121,24 +134,35 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
     found: dict[str, ListedCollection] = {}
     for each in operations:
         name = each.binding.template.removeprefix("/v1/")
-        records = [field for field in each.rpc.response.fields if field.is_repeated and field.message_type is not None]
         is_list = (
             each.binding.verb == "GET" and each.rpc.name.startswith("List") and "page_token" in each.reader.parameters
         )
-        if is_list and len(records) == 1 and (COLLECTION.fullmatch(name) or OF_COLLECTION.fullmatch(name)):
-            resource = message_of(records[0])
-            found[name] = ListedCollection(
-                records[0].name,
-                channels.call_of(each.rpc),
-                each.reader,
-                encoders.of(resource),
-                columns_in_all_languages(resource),
-                each.binding.template,
-                each.labels_of,
-                each.translate,
-                each.rpc.owner,
-            )
+        if is_list and len(records_in(each)) == 1 and (COLLECTION.fullmatch(name) or OF_COLLECTION.fullmatch(name)):
+            found[name] = listed_by(each, channels, encoders)
     return found
+
+
+def records_in(operation: Operation) -> list[FieldDescriptor]:
+    """The fields of an answer that hold several records."""
+    fields = operation.rpc.response.fields
+    return [field for field in fields if field.is_repeated and field.message_type is not None]
+
+
+def listed_by(operation: Operation, channels: Channels, encoders: Encoders) -> ListedCollection:
+    """What an operation lists: the first of the fields of its answer that hold several records."""
+    records = records_in(operation)[0]
+    resource = message_of(records)
+    return ListedCollection(
+        records.name,
+        channels.call_of(operation.rpc),
+        operation.reader,
+        encoders.of(resource),
+        columns_in_all_languages(resource),
+        operation.binding.template,
+        operation.labels_of,
+        operation.translate,
+        operation.rpc.owner,
+    )
 
 
 @cache
@@ -263,10 +287,7 @@ async def exported(name: str, request: Request) -> Response:
     custom_fields: CustomFieldLists = request.app.state.custom_fields
     own = await custom_fields.read(listed.path, metadata, PAGE_SECONDS)
     language = asked_language(exchange.headers.get(b"accept-language"))
-    # Programs read paths; people, whose browsers ask for a language, read labels.
-    shown = listed.languages[language]
-    columns = list(shown if language is None else called(shown, language, own))
-    columns += custom_columns(own, exchange.language, columns, by_label=language is not None)
+    columns = listed.columns_for(language, own, words=exchange.language)
     zone = asked.zone
     if zone is None and language is not None:
         zones: TenantZones = request.app.state.tenant_zones

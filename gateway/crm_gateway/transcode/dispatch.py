@@ -20,7 +20,7 @@ from crm_gateway.problems import Problem, ProblemError, is_too_large, malformed,
 from crm_gateway.settings import Settings
 from crm_gateway.transcode.inclusion import Found, Inclusion
 from crm_gateway.transcode.operations import Operation
-from crm_gateway.transcode.routes import Match, Routes, Undecodable
+from crm_gateway.transcode.routes import Match, Routes, Undecodable, parse_template
 from crm_gateway.transcode.views import View
 
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,255}")
@@ -41,12 +41,15 @@ class Dispatcher:
         admission: Admission,
         large: LargeAnswers,
         settings: Settings,
+        others: Iterable[tuple[str, str]] = (),
     ) -> None:
+        """`others`: verb and path of what is served elsewhere, where an RPC may have the same path."""
         served = list(operations)
         self._calls: dict[Operation, Call] = {each: channels.call_of(each.rpc) for each in served}
         self._custom_verbs = _custom_verbs(served)
         self._routes = Routes((each.binding.verb, each.template, each) for each in served)
         labels_of = served[0].labels_of if served else without_labels
+        self._others = Routes((verb, parse_template(path), None) for verb, path in others)
         self._inclusion = Inclusion({each.rpc for each in served}, channels, labels_of)
         self._admission = admission
         self._timeout = settings.request_timeout
@@ -58,7 +61,7 @@ class Dispatcher:
     def allowed(self, raw_path: str) -> tuple[str, ...]:
         """The verbs a path takes; none when no RPC is there."""
         match = self._match(raw_path)
-        return () if match is None else _verbs(match)
+        return () if match is None else self._verbs(match, raw_path)
 
     def near(self, raw_path: str) -> str:
         """The path of an RPC that looks like one where nothing is; empty where none does."""
@@ -74,7 +77,7 @@ class Dispatcher:
             return None
         operation = match.targets.get(served_as)
         if operation is None:
-            return self._without_operation(verb, match)
+            return None if served_as in self._beside(raw_path) else self._without_operation(verb, match, raw_path)
         exchange.route = operation.binding.template
         await self._admission.admit(exchange, public=operation.public, signed=operation.rpc.is_signed)
         view = operation.view(exchange.query)
@@ -86,7 +89,7 @@ class Dispatcher:
         if view is None:
             answer = partial(operation.answer, reply, exchange)
             return await self._large.written(exchange, reply.size, answer, is_read=operation.rpc.is_read)
-        beside = await self._beside(operation, view, reply.message, exchange, began) if view.references else None
+        beside = await self._include(operation, view, reply.message, exchange, began) if view.references else None
         seen = partial(operation.seen, reply, view, beside, exchange)
         size = reply.size if beside is None else reply.size + beside.size
         return await self._large.written(exchange, size, seen)
@@ -97,8 +100,17 @@ class Dispatcher:
         except Undecodable:
             raise ProblemError(malformed("", "encoding", "path")) from None
 
-    def _without_operation(self, verb: str, match: Match[Operation]) -> Answer:
-        verbs = ", ".join(_verbs(match))
+    def _beside(self, raw_path: str) -> Iterable[str]:
+        """The verbs that are served elsewhere at a path."""
+        match = self._others.match(raw_path)
+        return () if match is None else match.targets
+
+    def _verbs(self, match: Match[Operation], raw_path: str) -> tuple[str, ...]:
+        verbs = {*match.targets, *self._beside(raw_path), "OPTIONS"}
+        return tuple(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
+
+    def _without_operation(self, verb: str, match: Match[Operation], raw_path: str) -> Answer:
+        verbs = ", ".join(self._verbs(match, raw_path))
         allow = (b"allow", verbs.encode())
         if verb == "OPTIONS":
             return Answer(204, [allow])
@@ -127,7 +139,7 @@ class Dispatcher:
             _apply_if_match(operation, request, if_match)
         return request
 
-    async def _beside(self, operation: Operation, view: View, message: Any, exchange: Exchange, began: float) -> Found:
+    async def _include(self, operation: Operation, view: View, message: Any, exchange: Exchange, began: float) -> Found:
         """What the caller wants beside the answer, as far as it can be had in the time that is left."""
         assert operation.views is not None
         seconds = timeout_of(exchange.headers.get(b"x-request-timeout"), self._timeout) - (time.monotonic() - began)
@@ -229,11 +241,6 @@ def _custom_verbs(served: Iterable[Operation]) -> dict[str, list[str]]:
         if colon and each.binding.verb == "POST":
             found.setdefault(path, []).append(f":{name}")
     return found
-
-
-def _verbs(match: Match[Operation]) -> tuple[str, ...]:
-    verbs = {*match.targets, "OPTIONS"}
-    return tuple(sorted(verbs | {"HEAD"} if "GET" in verbs else verbs))
 
 
 def check_content_type(content_type: bytes | None) -> None:

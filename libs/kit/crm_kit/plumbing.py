@@ -1,7 +1,7 @@
 """The tables that every service has beside its own.
 
-Events, replays, history, custom fields, approvals, working hours, automation, reports, jobs, mail, comments, tasks,
-change proposals, and the directory as a service knows it.
+Events, replays, history, custom fields, approvals, working hours, automation, reports, jobs, exports, mail, comments,
+tasks, change proposals, and the directory as a service knows it.
 """
 
 from datetime import timedelta
@@ -29,8 +29,10 @@ from crm_kit.automation_tables import rules_table, runs_table, timers_table
 from crm_kit.change_proposal_tables import change_proposal_timers_table, change_proposals_table
 from crm_kit.comments_table import comments_table
 from crm_kit.database.tables import NAMING, Clock, Kept, Retention, Violation, tenant_table, unique, versioned_columns
+from crm_kit.export_tables import exports_table
 from crm_kit.job_tables import job_records_table, job_turns_table, jobs_table
 from crm_kit.mail_tables import mails_table
+from crm_kit.proposed import ANSWER_DAYS
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.report_tables import report_timers_table, reports_table
 from crm_kit.task_tables import task_timers_table, tasks_table
@@ -254,6 +256,7 @@ reports = reports_table(metadata)
 jobs = jobs_table(metadata)
 job_records = job_records_table(metadata)
 job_turns = job_turns_table(metadata)
+exports = exports_table(metadata)
 report_timers = report_timers_table(metadata)
 tasks = tasks_table(metadata)
 task_timers = task_timers_table(metadata)
@@ -270,6 +273,7 @@ access_tenants = tenant_table(
     Column("clock_offset", Interval, nullable=False),
     Column("time_zone", Text, nullable=False, server_default=DEFAULT_ZONE),
     Column("default_region", Text, nullable=False, server_default=DEFAULT_REGION),
+    Column("change_proposal_days", Integer, nullable=False, server_default=str(ANSWER_DAYS)),
     Column("version", Integer, nullable=False),
     plumbing=True,
     retention=Kept("the directory, as customer has it"),

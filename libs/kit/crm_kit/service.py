@@ -6,7 +6,7 @@ python -m crm_customer serve | migrate [REVISION] | dead-letters [replay] | repu
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from crm_kit.automation.running import Runner
 from crm_kit.automation.runs.servicer import AutomationRunServicer
 from crm_kit.automation.watched import Watched, watched_among
 from crm_kit.automation_rules.servicer import AutomationRuleServicer
-from crm_kit.background import Job, Tenants, kept_running, name_of
+from crm_kit.background import Job, Tenants, kept_running
 from crm_kit.change_proposals.escalating import EscalatingProposals
 from crm_kit.change_proposals.proposable import Proposable, proposables_among
 from crm_kit.change_proposals.servicer import ChangeProposalServicer
@@ -47,16 +47,20 @@ from crm_kit.custom_fields.definitions import Require, catalogue_of
 from crm_kit.database.connections import Database
 from crm_kit.database.tables import violations_of
 from crm_kit.directory.access import Directory
-from crm_kit.errors import Unavailable
 from crm_kit.events.broker import Broker
 from crm_kit.events.consumers import Consumers
 from crm_kit.events.consuming import Consuming
 from crm_kit.events.relay import Relay
+from crm_kit.exports.as_jobs import exports_as_jobs
+from crm_kit.exports.exportable import Exportable, exportables_among
+from crm_kit.exports.exporting import Exporting
+from crm_kit.exports.servicer import ExportServicer
+from crm_kit.exports.sweeping import ExportSweeping
 from crm_kit.file_store.store import open_store
 from crm_kit.garbage import collect_seldom, return_freed_memory
 from crm_kit.identity.issuers import verifier_of
 from crm_kit.identity.key_ring import FetchKeys
-from crm_kit.jobs.calling import changeable_among
+from crm_kit.jobs.calling import Changeable, changeable_among
 from crm_kit.jobs.elsewhere import JobsElsewhere
 from crm_kit.jobs.model import Kind
 from crm_kit.jobs.servicer import JobServicer
@@ -65,6 +69,7 @@ from crm_kit.mail.gathering import set_up_mail
 from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.my_tasks.servicer import MyTaskServicer
 from crm_kit.paging import PageTokens
+from crm_kit.readiness import end, watch
 from crm_kit.record_access.servicer import RecordAccessServicer
 from crm_kit.reports.ready import ReadyReport, ready_reports
 from crm_kit.reports.sending import ReportSending
@@ -81,6 +86,7 @@ from crm_kit.rpc.clients import ServiceClient
 from crm_kit.rpc.methods import Servicer, runs_of
 from crm_kit.rpc.pipeline import Pipeline
 from crm_kit.rpc.server import Server, check_contract
+from crm_kit.rpc.showing import Showing
 from crm_kit.settings import ServiceSettings
 from crm_kit.tasks.going_along import going_along
 from crm_kit.tasks.place import Place, places_among
@@ -89,8 +95,6 @@ from crm_kit.tasks.telling import TellingOfTasks
 from crm_kit.working_time.calendars import WorkingCalendars, follow_calendars
 
 log = structlog.get_logger()
-CHECK_SECONDS = 1.0
-CANCEL_AGAIN_SECONDS = 0.5
 
 
 @dataclass
@@ -169,6 +173,12 @@ class Service:
         return Names(named_tables(self.resources) | self.names)
 
     @cached_property
+    def withholding(self) -> Withholding:
+        """What is withheld of its records."""
+        accounts = self.names.get("accounts")
+        return Withholding(accounts if isinstance(accounts, Table) else None, self.withheld)
+
+    @cached_property
     def page_tokens(self) -> PageTokens:
         """What its lists go on by."""
         return PageTokens(self.settings.page_token_key.encode())
@@ -222,9 +232,7 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     call_when_given(service.database, going_along(service.task_places))
     for each in service.approvables:
         names.require(each.resource.collection, f"approvals of {each.rpc}")
-    accounts = service.names.get("accounts")
-    withholding = Withholding(accounts if isinstance(accounts, Table) else None, service.withheld)
-    gate = service.gate
+    withholding, gate = service.withholding, service.gate
     service.outdating.follow(service.consumers)
     runner, worker = follow_with_rules(service, gate), worker_of(service, gate)
     keys = service.service_keys
@@ -248,7 +256,8 @@ async def running(service: Service, built_in_keys: FetchKeys, now: Now = system_
     ready = asyncio.Event()
 
     async def watching() -> None:
-        await watch(service, server, broker, partial(background, service, gate, runner, jobs), ready)
+        jobs_with = partial(background, service, gate, runner, jobs)
+        await watch(service.database, service.tables, server, broker, jobs_with, ready)
 
     tasks = [asyncio.create_task(kept_running(each)) for each in (broker.run, watching)]
     try:
@@ -266,6 +275,7 @@ def generic_servicers(
     """What every service serves for the resources that it has declared."""
     catalogue_of(service.database).references = references_of(service.resources, service.references)
     tokens = service.page_tokens
+    elsewhere = service.jobs_elsewhere | {Kind.EXPORT: exports_as_jobs(worker.changeable)}
     return [
         ResourceServicer(service.resources, names, withholding, gate, tokens),
         CustomFieldServicer(service.resources, tokens),
@@ -276,7 +286,16 @@ def generic_servicers(
         RecordAccessServicer(service.resources, service.directory, gate),
         CommentServicer(service.resources, service.directory, tokens),
         AttachmentServicer(service.resources, service.directory, service.contents, tokens, service.settings),
-        JobServicer(worker.changeable, service.jobs_elsewhere, tokens, worker.job.wake),
+        JobServicer(worker.changeable, elsewhere, tokens, worker.job.wake),
+        ExportServicer(
+            exportables_of(service, worker.changeable),
+            service.directory,
+            service.contents,
+            withholding,
+            tokens,
+            service.settings,
+            worker.job.wake,
+        ),
         service.tasks,
         MyTaskServicer(service.task_places, tokens),
     ]
@@ -310,58 +329,15 @@ def runner_of(service: Service, gate: Gate) -> Runner:
 def worker_of(service: Service, gate: Gate) -> JobWorker:
     """Carries out jobs by the calls that people make."""
     changeable = changeable_among(service.resources, runs_of(service.servicers, gate.around))
-    return JobWorker(Tenants(service.database, service.clock), service.directory, changeable)
+    tenants, exportables = Tenants(service.database, service.clock), exportables_of(service, changeable)
+    room = service.settings.max_tenant_attachment_bytes
+    exporting = Exporting(tenants, service.directory, service.contents, exportables, room)
+    return JobWorker(tenants, service.directory, changeable, {Kind.EXPORT: exporting})
 
 
-async def watch(
-    service: Service, server: Server, broker: Broker, jobs_with: Callable[[Client], list[Job]], ready: asyncio.Event
-) -> None:
-    """Keep readiness true: the database answers. Background work starts when the broker does as well.
-
-    Without the broker people can work: what they change is told to others once it is back.
-    """
-    said: tuple[list[str], bool] | None = None
-    working: dict[asyncio.Task[None], str] = {}
-    try:
-        while True:
-            missing = await what_is_missing(service.database, service.tables, broker)
-            beginning = missing == ["nats"] and not broker.tried
-            if (missing, beginning) != said:
-                said = missing, beginning
-                await server.set_ready(ready=not missing or missing == ["nats"])
-                if beginning:
-                    log.info("service.beginning", waits_for="nats")
-                elif missing:
-                    log.warning("service.missing", missing=", ".join(missing))
-                else:
-                    ready.set()
-                    log.info("service.ready")
-            if not missing and not working:
-                assert broker.client is not None
-                jobs = jobs_with(broker.client)
-                working = {asyncio.create_task(kept_running(job)): name_of(job) for job in jobs}
-            gone = [name for task, name in working.items() if task.done()]
-            if gone or (broker.client is not None and broker.client.is_closed):
-                # Never expected: not even what begins them again goes on, or the broker has shown us out for good.
-                # Better to start anew than to limp.
-                log.error("service.background_ended", jobs=gone or [broker.name])
-                signal.raise_signal(signal.SIGTERM)
-                await asyncio.Event().wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CHECK_SECONDS):
-                    await broker.changed.wait()
-            broker.changed.clear()
-    finally:
-        await end(working)
-
-
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: one cancellation is not enough where `wait_for` of Python 3.11 loses it."""
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
+def exportables_of(service: Service, changeable: Mapping[str, Changeable]) -> Mapping[str, Exportable]:
+    """Its collections whose records can be exported."""
+    return exportables_among(changeable, service.servicers, Showing(service.known_names, service.withholding))
 
 
 def background(service: Service, gate: Gate, runner: Runner, more: Sequence[Job], client: Client) -> list[Job]:
@@ -374,7 +350,7 @@ def background(service: Service, gate: Gate, runner: Runner, more: Sequence[Job]
     if service.task_places:
         jobs.append(TellingOfTasks(tenants, service.task_places).job.run)
     if service.settings.file_store_url:
-        jobs.append(Sweeping(tenants, service.contents).job.run)
+        jobs += [Sweeping(tenants, service.contents).job.run, ExportSweeping(tenants).job.run]
     if gate.approvables:
         jobs += [OverdueApprovals(tenants, gate).job.run, RescheduledApprovals(tenants, gate).job.run]
     if service.watched:
@@ -382,16 +358,3 @@ def background(service: Service, gate: Gate, runner: Runner, more: Sequence[Job]
     if (server := service.settings.mail_server) is not None:
         jobs += [MailSender(tenants, server).job.run for _ in range(SIDE_BY_SIDE)]
     return [*jobs, *more, *service.jobs]
-
-
-async def what_is_missing(database: Database, tables: Collection[str], broker: Broker) -> list[str]:
-    """Names what does not answer; empty when all is there. The schema is, once it has all the tables."""
-    missing = []
-    try:
-        await database.open()
-        if not await database.has_tables(tables):
-            missing.append("schema")
-    except Unavailable:
-        missing.append("database")
-    # Last: it may have come while the database was asked.
-    return missing if broker.ready else [*missing, "nats"]

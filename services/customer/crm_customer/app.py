@@ -79,6 +79,7 @@ from crm_customer.records.quality_rules.providing import RuleProviding
 from crm_customer.records.quality_rules.resource import QUALITY_RULES
 from crm_customer.records.quality_rules.servicer import QualityRuleServicer
 from crm_customer.records.record_quality.servicer import RecordQualityServicer
+from crm_customer.records.record_sources.servicer import SourceValueServicer
 from crm_customer.records.search.sorting import IndexSorting
 from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
@@ -109,6 +110,7 @@ def build(settings: CustomerSettings) -> Service:
         InteractionServicer(tokens),
         TimelineServicer(tokens, TIMELINE),
         RecordQualityServicer(),
+        SourceValueServicer(),
     ]
     service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
     keep_quality(service, tokens)

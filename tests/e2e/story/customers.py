@@ -112,3 +112,15 @@ async def _find(scene: Scene, name: str, source: str, number: str) -> None:
     ids = {(each["source"], each["value"]) for each in found[0]["external_ids"]}
     hold((source, number) in ids, f"its number {number} of {source} is not among {ids}")
     tell.found(f"the first hit is {name}, number {number}")
+    await _disagree(scene, found[0])
+
+
+async def _disagree(scene: Scene, account: Json) -> None:
+    tell, admin = scene.teller, scene.people.admin
+    tell.step(admin.name, "notes what the business register says of it")
+    said = {"source": "business register", "proof": "extract 2026-113", "values": {"short_name": scene.run.brand}}
+    told = await admin.post(f"/v1/accounts/{account['id']}/source-values", said)
+    hold([each["agrees"] for each in told["source_values"]] == [False], f"the register agrees: {told}")
+    disputed = await admin.get("/v1/accounts", filter="conflicting_fields:short_name", order_by="create_time desc")
+    hold(account["id"] in {each["id"] for each in disputed["accounts"]}, "it is not among those in conflict")
+    tell.found("it is listed among the customers about whom sources disagree; its own data stay as they were")

@@ -40,7 +40,6 @@ READ, WRITE = Member.ACCESS_READ, Member.ACCESS_WRITE
 SELLER = {
     f"{name}.{verb}": Scope.OWN for name in ("accounts", "contacts", "interactions") for verb in ("read", "write")
 }
-NOT_SEEN = ("NOT_FOUND", "ACCOUNT_NOT_FOUND")
 DENIED = ("PERMISSION_DENIED", "PERMISSION_DENIED")
 
 
@@ -145,8 +144,9 @@ async def test_a_team_is_seen_by_who_sees_the_account_and_by_nobody_else(team: T
 async def test_who_may_only_read_changes_nothing_and_is_told_so_beforehand(team: Team) -> None:
     await team.add(team.wang, READ)
     assert await team.reads(team.wang)
-    with refused(*NOT_SEEN):
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as error:
         await renamed(team.accounts, team.wang, team.account.id, "华信")
+    assert error.metadata["rule"] == "member_reads"
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
         await new_interaction(team.customer, team.wang, team.account.id)
     actions = await ResourceServiceStub(team.customer.channel).GetRecordActions(

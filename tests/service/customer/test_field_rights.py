@@ -249,7 +249,8 @@ async def test_metadata_and_explained_access_say_what_is_hidden(customer: Runnin
         shown = (await web.get("/v1/metadata/accounts", headers=bearer(user))).json()["fields"]
         everything = (await web.get("/v1/metadata", headers=bearer(user))).json()["collections"]
     gone = {"phone_numbers", "parent_id", "parent_name", "completeness", "next_stale_time"}
-    in_part = {"missing_fields": {"filterable": False, "facetable": False}}
+    unlisted = {"filterable": False, "facetable": False}
+    in_part = {"missing_fields": unlisted, "conflicting_fields": unlisted}
     expected = [each | in_part.get(each["name"], {}) for each in whole if each["name"] not in gone]
     assert [each | {"facetable": False} if each["name"] == "field_checks" else each for each in expected] == shown
     assert next(each for each in everything if each["name"] == "accounts")["fields"] == shown
@@ -257,7 +258,7 @@ async def test_metadata_and_explained_access_say_what_is_hidden(customer: Runnin
         record_access_pb2.ExplainRecordAccessRequest(collection="accounts", id=account.id, user_id=str(user.id)),
         metadata=company.admin.metadata,
     )
-    telling = ["completeness", "next_stale_time", "field_checks", "missing_fields"]
+    telling = ["completeness", "next_stale_time", "conflicting_fields", "field_checks", "missing_fields"]
     assert list(told.hidden_fields) == sorted([*telling, "parent_id", "phone_numbers"])
 
 
@@ -266,7 +267,7 @@ def test_a_webhook_is_not_told_that_what_its_activator_does_not_see_was_changed(
     grants = {"*": Scope.ALL}
     assert hidden_from(Access(active=True, grants=grants), type) == frozenset()
     access = Access(active=True, grants=grants, hidden={"accounts": frozenset({"phone_numbers"})})
-    follow = {"completeness", "next_stale_time", "missing_fields", "field_checks"}
+    follow = {"completeness", "next_stale_time", "missing_fields", "field_checks", "conflicting_fields"}
     assert hidden_from(access, type) == {"phone_numbers"} | follow
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Preference: TypeAlias = pb.NotificationPreference
 Choice: TypeAlias = pb.NotificationPreference.Choice
 MENTIONED, ASSIGNED = notice_kind_pb2.NOTICE_KIND_MENTIONED, notice_kind_pb2.NOTICE_KIND_RECORD_ASSIGNED
+OVERDUE = notice_kind_pb2.NOTICE_KIND_TASK_OVERDUE
 NEVER, AT_ONCE, DAILY = Preference.MAIL_NEVER, Preference.MAIL_AT_ONCE, Preference.MAIL_DAILY
 
 
@@ -121,6 +122,22 @@ async def test_nothing_is_told_of_a_muted_record_or_a_kind_that_is_off(
     await tell(posting, user.tenant_id, notice(user, record_id=new_id(), kind=ASSIGNED))
     assert await listed(stub, user) == []
     assert await mails_of(posting, user.tenant_id) == []
+
+
+async def test_nothing_is_told_of_the_tasks_of_a_muted_record(
+    posting: Running, stub: "NotificationServiceAsyncStub"
+) -> None:
+    user, muted_id, other_id = await posting.user(), new_id(), new_id()
+    muted = Preference.MutedRecord(collection="orders", record_id=str(muted_id))
+    await choose(posting, user, chosen(OVERDUE, AT_ONCE), muted_records=[muted])
+    for id in (muted_id, other_id):
+        at = {"collection": "orders", "record_id": str(id), "title": "call"}
+        task = notice(user, record_id=new_id(), kind=OVERDUE, values=at)
+        task.collection = "tasks"
+        await tell(posting, user.tenant_id, task)
+    (told,) = await listed(stub, user)
+    assert told.values["record_id"] == str(other_id)
+    assert len(await mails_of(posting, user.tenant_id)) == 1
 
 
 async def test_mail_comes_at_once_and_again_when_what_was_unread_is_read(

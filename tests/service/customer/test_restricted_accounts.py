@@ -123,7 +123,7 @@ async def test_what_a_member_is_told_that_they_can_do_with_a_restricted_account_
     stub: Any = ResourceServiceStub(customer.channel)
     actions = (await stub.GetRecordActions(request, metadata=outsider.metadata)).actions
     assert {each.verb for each in actions if each.allowed} == set()
-    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await accounts.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=account.id), metadata=outsider.metadata)
 
 

@@ -331,3 +331,17 @@ async def test_an_administrator_changes_the_time_zone_of_the_tenant(
         member = company.acting(await company.user(role))
         with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
             await tenants.UpdateTenant(request, metadata=member.metadata)
+
+
+async def test_an_administrator_says_after_how_many_working_days_proposals_go_up(
+    tenants: "TenantServiceAsyncStub", company: Company
+) -> None:
+    admin = company.acting(await company.user(await company.role(tenant_write=Scope.ALL)))
+    assert (await tenants.GetTenant(pb.GetTenantRequest(), metadata=admin.metadata)).change_proposal_days == 3
+    request = pb.UpdateTenantRequest(tenant=pb.Tenant(change_proposal_days=10))
+    assert (await tenants.UpdateTenant(request, metadata=admin.metadata)).change_proposal_days == 10
+    for days in (-1, 61):
+        request = pb.UpdateTenantRequest(tenant=pb.Tenant(change_proposal_days=days))
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await tenants.UpdateTenant(request, metadata=admin.metadata)
+        assert refusal.fields == ["tenant.change_proposal_days"]

@@ -11,7 +11,7 @@ from crm_kit.events.consumers import Consumers, Event
 from crm_kit.events.outbox import emit
 from crm_kit.ids import new_id
 from crm_kit.plumbing import changes, outbox
-from crm_kit.service import end
+from crm_kit.readiness import end
 from google.protobuf.message import Message
 from nats.aio.client import Client
 from sqlalchemy import func, select

@@ -396,3 +396,61 @@ async def test_the_owner_and_then_the_proposer_are_told(
     ]
     assert told[1].values["outcome"] == "PARTLY_ACCEPTED"
     assert UUID(told[0].values["change_proposal_id"]) == UUID(proposal.id)
+
+
+async def test_what_was_proposed_with_evidence_is_a_confirmation_once_it_is_accepted(
+    customer: Running, owner: User, clerk: User, desk: Desk
+) -> None:
+    account = await new_account(customer, owner, industry="steel")
+    values = {"industry": "power", "website": "https://huaxin.example", "short_name": "Huaxin"}
+    evidence, link = "their letter of 12 March", "https://register.example/4711"
+    made = await desk.propose(clerk, account.id, values, reason="在柜台告知" * 40, evidence=evidence, link=link)
+    await desk.accept(owner, made, "industry", "website")
+    found = await account_now(customer, owner, account.id)
+    assert [each.field for each in found.field_checks] == ["industry", "website"]
+    (check, other) = found.field_checks
+    assert (check.checker_id, check.checker_name) == (str(clerk.id), "李强")
+    assert check.source == ("在柜台告知" * 40)[:99] + "…"
+    assert check.proof == other.proof == f"{evidence}; {link}"
+    # Without evidence it is somebody's word, and no confirmation.
+    again = await desk.propose(clerk, account.id, {"industry": "oil"})
+    await desk.accept(owner, again)
+    assert [each.field for each in (await account_now(customer, owner, account.id)).field_checks] == ["website"]
+
+
+async def test_another_record_to_refer_to_is_proposed_and_checked_as_the_update_does(
+    customer: Running, owner: User, clerk: User, desk: Desk
+) -> None:
+    account, above = await new_account(customer, owner), await new_account(customer, owner)
+    made = await desk.propose(clerk, account.id, {"parent_id": above.id})
+    # What nobody knows, or would be above itself, is refused to who proposes it.
+    for parent_id, reason in ((str(new_id()), "REFERENCE_NOT_FOUND"), (account.id, "INVALID_ARGUMENT")):
+        with refused("INVALID_ARGUMENT", reason) as refusal:
+            await desk.propose(clerk, account.id, {"parent_id": parent_id})
+        assert refusal.fields == ["change_proposal.values.parent_id"]
+    # Meanwhile the record above has come to be below this one.
+    await update(customer, owner, above.id, parent_id=account.id)
+    with refused("FAILED_PRECONDITION", "CHANGE_PROPOSAL_CANNOT_TAKE_EFFECT"):
+        await desk.accept(owner, made)
+    await update(customer, owner, above.id, parent_id="")
+    await desk.accept(owner, made)
+    assert (await account_now(customer, owner, account.id)).parent_id == above.id
+
+
+async def test_what_is_referred_to_has_to_be_known_to_who_proposes_it_and_to_who_accepts_it(
+    customer: Running, owner: User, desk: Desk
+) -> None:
+    account, above = await new_account(customer, owner), await new_account(customer, owner)
+    stranger = await customer.user(owner.tenant_id)
+    secret = await new_account(customer, stranger)
+    # Whose own accounts these are: they read theirs alone.
+    own = {"accounts.read": Scope.OWN, "accounts.write": Scope.OWN}
+    decider = await customer.user(owner.tenant_id, grants=own)
+    theirs = await new_account(customer, decider)
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await desk.propose(decider, theirs.id, {"parent_id": secret.id})
+    made = await desk.propose(owner, theirs.id, {"parent_id": above.id})
+    with refused("FAILED_PRECONDITION", "CHANGE_PROPOSAL_CANNOT_TAKE_EFFECT"):
+        await desk.accept(decider, made)
+    assert (await account_now(customer, owner, theirs.id)).parent_id == ""
+    assert account.id != above.id

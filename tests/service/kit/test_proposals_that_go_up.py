@@ -8,13 +8,15 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_kit.background import Tenants
 from crm_kit.change_proposals.commands import escalate_proposal
 from crm_kit.change_proposals.escalating import due_proposals
-from crm_kit.change_proposals.model import ANSWERED_WITHIN
 from crm_kit.change_proposals.proposable import proposables_among
 from crm_kit.clock import system_now
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.errors import Conflict
 from crm_kit.identity.access import Scope
 from crm_kit.jobs.calling import changeable_among
+from crm_kit.proposed import ANSWER_DAYS
+from crm_kit.working_time.calendars import put_calendar
+from crm_kit.working_time.model import DayHours, Hours, Weekday, WorkingCalendar, default_calendar_id
 
 from tests.service.customer.customers import new_account
 from tests.service.customer.told import told_of
@@ -24,6 +26,8 @@ from tests.service.proposing import Desk, Proposal
 from tests.service.running import Running, User
 
 READER = {"accounts.read": Scope.ALL}
+# Of a tenant that has chosen nothing, and of whose calendar nothing is known.
+ANSWERED_WITHIN = timedelta(days=ANSWER_DAYS)
 LEADER = {"accounts.read": Scope.TEAM, "accounts.write": Scope.TEAM}
 
 
@@ -146,3 +150,24 @@ async def test_what_is_decided_goes_up_no_more(house: House) -> None:
     for each in (declined, withdrawn):
         assert list((await house.desk.get(house.owner, each)).escalated_to_ids) == []
         assert not await house.is_due(each)
+
+
+async def test_a_tenant_chooses_after_how_many_working_days_of_its_calendar_they_go_up(
+    house: House, customer: Running
+) -> None:
+    tenant_id = house.tenant_id
+    # Open on one day of the week alone: two working days later is that day in the week after next at the latest.
+    async with customer.unit_of_work(tenant_id) as work:
+        hours = (Hours("09:00", "10:00"),)
+        weekly = (DayHours(Weekday.WEDNESDAY, hours),)
+        put_calendar(work, WorkingCalendar(default_calendar_id(tenant_id), "Asia/Shanghai", 1, weekly))
+    await customer.know_tenant(tenant_id, sandbox=True, change_proposal_days=2, version=2)
+    proposal = await house.proposed()
+    made, due = (each.ToDatetime() + timedelta(hours=8) for each in (proposal.create_time, proposal.escalate_time))
+    wednesdays = [made + timedelta(days=ahead) for ahead in range(1, 15)]
+    assert due == [each for each in wednesdays if each.weekday() == 2][1]
+    ahead = due - made + timedelta(minutes=1)
+    await customer.know_tenant(tenant_id, sandbox=True, change_proposal_days=2, clock_offset=ahead, version=3)
+    up = await house.gone_up(proposal, house.leader)
+    again = up.escalate_time.ToDatetime() + timedelta(hours=8)
+    assert (again.weekday(), (again - due).days) == (2, 14)

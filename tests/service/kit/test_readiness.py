@@ -21,7 +21,7 @@ from crm_kit import plumbing
 from crm_kit.events.broker import Broker
 from crm_kit.ids import new_id
 from crm_kit.migrating import PLUMBING, migrate
-from crm_kit.service import end
+from crm_kit.readiness import end
 from crm_kit.service import running as service_running
 from crm_kit.settings import read_settings
 from crm_local.nats import nats_program

@@ -381,6 +381,7 @@ async def test_the_actions_of_a_record_are_those_that_would_succeed(
         "restrict": "",
         "unrestrict": "ILLEGAL_STATE",
         "confirmFields": "",
+        "adoptSourceValue": "",
     }
     await accounts.ArchiveAccount(pb.ArchiveAccountRequest(id=account.id), metadata=user.metadata)
     assert await actions(resources, user, account.id) == {
@@ -390,6 +391,7 @@ async def test_the_actions_of_a_record_are_those_that_would_succeed(
         "restrict": "",
         "unrestrict": "ILLEGAL_STATE",
         "confirmFields": "ILLEGAL_STATE",
+        "adoptSourceValue": "ILLEGAL_STATE",
     }
 
 

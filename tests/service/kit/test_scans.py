@@ -14,8 +14,8 @@ from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_kit import scans
 from crm_kit.database.connections import ALL_TENANTS
+from crm_kit.readiness import what_is_missing
 from crm_kit.rpc.status import reason_of
-from crm_kit.service import what_is_missing
 
 from tests.service.eventually import eventually
 from tests.service.running import Running

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from crm.customer.v1 import account_members_pb2 as pb
-from crm.customer.v1 import events_pb2
+from crm.customer.v1 import accounts_pb2, events_pb2
 from crm.customer.v1.account_members_pb2_grpc import AccountMemberServiceStub
 from crm.sales.v1 import opportunities_pb2, orders_pb2
 from crm_kit.database.statements import compile_statement
@@ -38,6 +38,7 @@ OWN = {
     for verb in ("read", "write")
 }
 NOT_SEEN = ("NOT_FOUND", "OPPORTUNITY_NOT_FOUND")
+ONLY_READ = ("PERMISSION_DENIED", "PERMISSION_DENIED")
 
 
 class Deal:
@@ -122,14 +123,34 @@ async def test_news_of_a_member_that_come_late_or_twice_change_nothing(deal: Dea
     id = str(new_id())
     await deal.hear(Member.ACCESS_READ, id=id, version=2)
     assert await deal.seen(deal.wang) == [deal.deal.id]
-    with refused(*NOT_SEEN):
+    with refused(*ONLY_READ):
         await deal.rename(deal.wang)
     await deal.hear(Member.ACCESS_WRITE, id=id, version=1)
-    with refused(*NOT_SEEN):
+    with refused(*ONLY_READ):
         await deal.rename(deal.wang)
     await deal.hear(Member.ACCESS_WRITE, id=id, version=3, state="REMOVED")
     await deal.hear(Member.ACCESS_READ, id=id, version=2)
     assert await deal.seen(deal.wang) == []
+
+
+async def test_who_reads_their_own_deal_at_a_restricted_account_as_a_member_is_told_that_they_do_not_change_it(
+    deal: Deal, user: User
+) -> None:
+    given = opportunities_pb2.Opportunity(id=deal.deal.id, owner_id=str(deal.wang.id))
+    request = opportunities_pb2.UpdateOpportunityRequest(opportunity=given, update_mask=FieldMask(paths=["owner_id"]))
+    await deal.api.opportunities.UpdateOpportunity(request, metadata=user.metadata)
+    account = accounts_pb2.Account(
+        id=deal.deal.account_id, display_name="华信电力", owner_id=str(deal.li.id), restricted=True
+    )
+    told = events_pb2.AccountRestricted(account=account)
+    await deal.sales.hear(told, tenant_id=deal.li.tenant_id, aggregate_id=UUID(account.id), version=9)
+    with refused(*NOT_SEEN):
+        await deal.rename(deal.wang)
+    await deal.hear(Member.ACCESS_READ, id=str(new_id()), version=1)
+    assert await deal.seen(deal.wang) == [deal.deal.id]
+    with refused(*ONLY_READ) as error:
+        await deal.rename(deal.wang)
+    assert error.metadata["rule"] == "member_reads"
 
 
 async def test_a_period_ends_in_sales_too_when_nobody_tells_of_it(deal: Deal) -> None:

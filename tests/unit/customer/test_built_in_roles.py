@@ -17,7 +17,8 @@ PERMISSIONS = {
 }
 # Permissions that a command asks for beside that of its rpc; the rpc's comment names them.
 PERMISSIONS |= {"calls.listen", "opportunities.override", "outbound_messages.any_address", "reports.share"}
-# Programs that hand messages or files over have a role of their own, which a tenant makes when it has such a channel or feed.
+# Programs that hand messages or files over have a role of their own, which a tenant makes when it has such a channel
+# or feed.
 OF_PROGRAMS = {"calls.receive", "feeds.deliver", "inbound_messages.receive"}
 # Whom agents may write to besides customers, and what other systems write, a tenant says.
 OF_THE_TENANT = {"outbound_messages.any_address", "feeds.write"}

@@ -55,6 +55,7 @@ class Company:
     create_time: datetime = CREATED
     field_checks: tuple[FieldCheck, ...] = ()
     field_times: tuple[FieldTime, ...] = ()
+    conflicting_fields: tuple[str, ...] = ()
     kind: Kind | None = None
     value_tier: ValueTier | None = None
 
@@ -81,7 +82,10 @@ def companies(draw: st.DrawFn) -> Company:
     times = [FieldTime(name, draw(days)) for name in NAMES if draw(st.booleans())]
     custom = {name.removeprefix("custom."): value for name, value in values.items() if "." in name}
     own = {name: value for name, value in values.items() if "." not in name}
-    return Company(**own, custom=custom, field_checks=tuple(checks), field_times=tuple(times))
+    disputed = tuple(name for name in NAMES if draw(st.booleans()))
+    return Company(
+        **own, custom=custom, field_checks=tuple(checks), field_times=tuple(times), conflicting_fields=disputed
+    )
 
 
 def is_known(company: Company, name: str) -> bool:
@@ -131,11 +135,16 @@ def test_nothing_is_stale_before_the_time_that_is_told_and_something_from_then_o
 @given(companies(), expectations, days)
 def test_each_field_stands_as_it_does_by_itself(company: Company, expected: list[ExpectedField], now: datetime) -> None:
     told = {each.field: each for each in field_qualities(company, rule(*expected), now=now)}
-    assert set(told) == {each.field for each in expected} | {each.field for each in company.field_checks}
+    besides = {each.field for each in company.field_checks} | set(company.conflicting_fields)
+    assert set(told) == {each.field for each in expected} | besides
     for each in expected:
-        is_missing, stale = not is_known(company, each.field), is_stale(company, each, now)
-        standing = Standing.MISSING if is_missing else Standing.STALE if stale else Standing.CURRENT
-        assert told[each.field].standing is standing
+        stands = {
+            Standing.MISSING: not is_known(company, each.field),
+            Standing.DISAGREES: each.field in company.conflicting_fields,
+            Standing.STALE: is_stale(company, each, now),
+            Standing.CURRENT: True,
+        }
+        assert told[each.field].standing is next(standing for standing, holds in stands.items() if holds)
 
 
 @given(companies(), st.sets(st.sampled_from(NAMES)), days)

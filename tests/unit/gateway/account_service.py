@@ -97,6 +97,9 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
         await self._note(request, context)
         return pb.Account(id=request.id)
 
+    async def AdoptAccountSourceValue(self, request: Any, context: Any) -> pb.Account:
+        raise NotImplementedError
+
     async def ChangeAccountStatus(self, request: Any, context: Any) -> pb.Account:
         await self._note(request, context)
         return pb.Account(id=request.id, status=request.status)

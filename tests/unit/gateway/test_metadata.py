@@ -112,7 +112,7 @@ def test_every_resource_is_described() -> None:
     views = {"account_reads", "account_restriction"}
     views |= {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
     views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "record_quality", "reports"}
-    views |= {"call_screens", "change_proposals", "tasks"}
+    views |= {"call_screens", "change_proposals", "source_values", "tasks"}
     assert views == COLLECTIONS.keys() - offered
 
 
@@ -142,6 +142,7 @@ def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
         "change_proposals",
         "jobs",
         "record_quality",
+        "source_values",
         "user_settings",
     }
     routes = {f"/v1/{each.path}/{{id}}/changes" for each in collections(CONTRACT)}

@@ -292,8 +292,9 @@ def test_what_operations_say_alike_is_said_once() -> None:
     paged = [
         (path, entry) for path, _, entry in ENTRIES if any(p["name"] == "page_token" for p in parameters_of(entry))
     ]
-    # A search and the list of one's own tasks go forward only, and say so.
-    listed = [entry for path, entry in paged if not path.endswith((":search", "/v1/tasks"))]
+    # A search, the list of one's own tasks and the records of an export go forward only, and say so.
+    forward = (":search", "/v1/tasks", "/{id}/records", "/records:readLinked")
+    listed = [entry for path, entry in paged if not path.endswith(forward)]
     assert len(listed) > 10
     assert all({"$ref": "#/components/parameters/PageToken"} in entry["parameters"] for entry in listed)
     archive = CONTENT["paths"]["/v1/accounts/{id}:archive"]["post"]["requestBody"]

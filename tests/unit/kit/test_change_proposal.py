@@ -2,25 +2,28 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
 from crm_kit.change_proposals.model import (
-    ANSWERED_WITHIN,
     MAX_PENDING,
     ChangeProposal,
     Outcome,
     State,
+    answered_by,
     check_conflicts,
     check_room,
 )
 from crm_kit.change_proposals.proposable import content_of
 from crm_kit.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from crm_kit.working_time.model import DatedException, DayHours, Hours, Weekday, WorkingCalendar
 from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = datetime(2027, 3, 19, 8, 30, tzinfo=UTC)
+# There it is always eight hours later than in UTC.
+CHINA = timezone(timedelta(hours=8))
 CLERK, OWNER, LEADER, HEAD = (UUID(int=number) for number in range(1, 5))
 FIELDS = ("industry", "website", "custom.contract_no", "short_name")
 
@@ -36,7 +39,7 @@ def proposal(fields: Sequence[str] = FIELDS) -> ChangeProposal:
         proposer_id=CLERK,
         create_time=NOW,
         update_time=NOW,
-        escalate_time=NOW + ANSWERED_WITHIN,
+        escalate_time=NOW + timedelta(days=3),
     )
 
 
@@ -112,16 +115,40 @@ def test_what_is_said_anew_of_a_field_ends_what_waits_of_it_and_nothing_else() -
 def test_it_goes_up_to_each_leader_once_and_never_to_its_owner_or_proposer(leaders: list[UUID]) -> None:
     now, asked = proposal(), list[UUID]()
     while (to := now.next_above(leaders, owner_id=OWNER)) is not None:
-        now = now.escalate(to, now=NOW)
+        now = now.escalate(to, until=NOW + timedelta(days=1))
         asked.append(to)
     assert asked == [id for id in dict.fromkeys(leaders) if id in (LEADER, HEAD)]
     assert list(now.escalated_to_ids) == asked
 
 
 def test_it_is_due_from_the_moment_on_that_it_says() -> None:
-    due = NOW + ANSWERED_WITHIN
+    due = NOW + timedelta(days=3)
     assert not proposal().is_due(due - timedelta(microseconds=1))
     assert proposal().is_due(due)
+
+
+@given(
+    st.timedeltas(timedelta(0), timedelta(days=1400)).map(lambda passed: datetime(2026, 1, 1, tzinfo=CHINA) + passed),
+    st.integers(1, 60),
+    st.sets(st.sampled_from(list(Weekday)), min_size=1),
+    st.sets(st.dates(date(2026, 1, 1), date(2026, 12, 31)), max_size=20),
+)
+def test_working_days_are_counted_on_the_clock_of_the_calendar(
+    local: datetime, days: int, open_on: set[Weekday], closed: set[date]
+) -> None:
+    weekly = tuple(DayHours(each, (Hours("09:00", "18:00"),)) for each in open_on)
+    holidays = tuple(DatedException(each) for each in closed)
+    calendar = WorkingCalendar(UUID(int=1), "Asia/Shanghai", 1, weekly, holidays)
+    expected, left = local, days
+    while left:
+        expected += timedelta(days=1)
+        left -= list(Weekday)[expected.weekday()] in open_on and expected.date() not in closed
+    assert answered_by(local.astimezone(UTC), days, calendar) == expected
+
+
+def test_plain_days_are_counted_where_no_day_is_a_working_day() -> None:
+    closed = WorkingCalendar(UUID(int=1), "Asia/Shanghai", 1)
+    assert answered_by(NOW, 4, closed) == answered_by(NOW, 4, None) == NOW + timedelta(days=4)
 
 
 def test_conflicts_are_named_but_for_those_that_are_overwritten() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from crm_kit.service import end
+from crm_kit.readiness import end
 
 
 async def test_work_that_loses_a_cancellation_is_ended_all_the_same() -> None:

@@ -1,4 +1,4 @@
-"""Links that read one attachment for five minutes, without a token."""
+"""Links that read one file for five minutes, without a token: an attachment, or that of an export."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -30,11 +30,12 @@ class Link:
 class Links:
     """Signs links with a key of their own, made of the platform's."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = HKDF(SHA256(), length=32, salt=None, info=b"attachment links").derive(key)
+    def __init__(self, key: bytes, *, noun: str = "attachment") -> None:
+        self._reason = f"{noun.upper()}_LINK_INVALID"
+        self._key = HKDF(SHA256(), length=32, salt=None, info=f"{noun} links".encode()).derive(key)
 
     def made(self, link: Link, path: Sequence[str]) -> str:
-        """A link to what is at the path: the collection, the record and the attachment."""
+        """A link to what is at the path, for example the collection, the record and the attachment."""
         packed = pack([link.tenant_id, link.user_id, link.expire_time])
         return urlsafe_b64encode(self._signature(packed, path) + packed).decode().rstrip("=")
 
@@ -43,18 +44,18 @@ class Links:
         try:
             data = urlsafe_b64decode(sent.encode("ascii") + b"=" * (-len(sent) % 4))
         except ValueError:
-            raise invalid_link() from None
+            raise self.invalid() from None
         signature, packed = data[:_SIGNATURE_BYTES], data[_SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, self._signature(packed, path)):
-            raise invalid_link()
+            raise self.invalid()
         match unpack(packed):
             case (UUID() as tenant_id, UUID() as user_id, datetime() as expire_time) if now < expire_time:
                 return Link(tenant_id, user_id, expire_time)
-        raise invalid_link()
+        raise self.invalid()
+
+    def invalid(self) -> InvalidArgument:
+        """The error for one that does not hold."""
+        return InvalidArgument("the link is none, or is over; make another one", reason=self._reason)
 
     def _signature(self, packed: bytes, path: Sequence[str]) -> bytes:
         return hmac.digest(self._key, packed + "/".join(path).encode(), sha256)
-
-
-def invalid_link() -> InvalidArgument:
-    return InvalidArgument("the link is none, or is over; make another one", reason="ATTACHMENT_LINK_INVALID")

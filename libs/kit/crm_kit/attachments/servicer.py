@@ -9,7 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from crm_kit.attachments import commands
 from crm_kit.attachments.contents import Contents
-from crm_kit.attachments.links import LASTS, Link, Links, invalid_link
+from crm_kit.attachments.links import LASTS, Link, Links
 from crm_kit.attachments.model import Upload
 from crm_kit.attachments.place import Place
 from crm_kit.attachments.queries import find_attachment, get_attachment, get_upload
@@ -103,7 +103,7 @@ class AttachmentServicer:
         try:
             actor = await self._directory.user(link.tenant_id, link.user_id)
         except Unauthenticated:
-            raise invalid_link() from None
+            raise self._links.invalid() from None
         scope = actor.access.scope(self._of(request).permission)
         now = reader.now + actor.access.clock_offset
         return await self._read(request, ReadSession(reader.database, actor, scope=scope, now=now))

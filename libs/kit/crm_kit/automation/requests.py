@@ -1,6 +1,6 @@
 """From an action, written as REST would be sent it, to the request of its rpc."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -35,7 +35,7 @@ MAX_REQUEST_BYTES = 8 * 1024
 MAX_FILLED = 64 * 1024
 # Rules that are broken whatever a value of the record is.
 WHATEVER_THE_VALUE = frozenset({"unknown_field", "not_changeable", "other_service", "value_type"})
-# Whose records an update may refer to: what users and teams are every service knows.
+# Whose records an update may refer to unless told otherwise: what users and teams are every service knows.
 KNOWN_EVERYWHERE = frozenset({"", "users", "teams"})
 # What a task is at; it is told by where it is created.
 RECORD = "record_id"
@@ -100,25 +100,41 @@ def submission_of(
     return literal_request(watched.resource, call, content, record_id=record_id)
 
 
-def literal_request(resource: AnyResource, call: Call, content: Fields, *, record_id: str) -> Message:
-    """What the rpc is asked of a record, with the values as they stand. InvalidArgument as the rpc says."""
-    request: Message = _read(resource, call, content, record_id=record_id)
+def literal_request(
+    resource: AnyResource,
+    call: Call,
+    content: Fields,
+    *,
+    record_id: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
+) -> Message:
+    """What the rpc is asked of a record, with the values as they stand. InvalidArgument as the rpc says.
+
+    `known` are the collections whose records an update may refer to.
+    """
+    request: Message = _read(resource, call, content, record_id=record_id, known=known)
     check_message(request)
     return request
 
 
 def check_literal(
-    resource: AnyResource, call: Call, content: Fields, custom: Mapping[str, CustomField], *, place: str
+    resource: AnyResource,
+    call: Call,
+    content: Fields,
+    custom: Mapping[str, CustomField],
+    *,
+    place: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
 ) -> None:
     """InvalidArgument for what no record can be asked; `place` is where the content stands.
 
-    `custom` are the tenant's own fields of the collection.
+    `custom` are the tenant's own fields of the collection, `known` the collections whose records it may refer to.
     """
     _check_size(content, place=place)
     if call.is_update:
-        _check_update(content, custom, place=place)
+        _check_update(content, custom, place=place, known=known)
     try:
-        literal_request(resource, call, content, record_id=str(NO_RECORD))
+        literal_request(resource, call, content, record_id=str(NO_RECORD), known=known)
     except InvalidArgument as error:
         found = list(_below(error, resource if call.has_record else None, set(), place))
         raise _all_of(found, error) from None
@@ -153,10 +169,16 @@ def check_action(
         _check_request(watched, called.resource, call, request, place=f"{place}.request")
 
 
-def _check_update(content: Fields, custom: Mapping[str, CustomField], *, place: str) -> None:
+def _check_update(
+    content: Fields,
+    custom: Mapping[str, CustomField],
+    *,
+    place: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
+) -> None:
     if not content:
         raise invalid_field(place, "required", "an update changes a field at least")
-    _check_custom(content.get(CUSTOM), custom, place=f"{place}.{CUSTOM}")
+    _check_custom(content.get(CUSTOM), custom, place=f"{place}.{CUSTOM}", known=known)
 
 
 def _check_creation(watched: Watched, creation: Creation, custom: Mapping[str, CustomField], *, place: str) -> None:
@@ -225,14 +247,20 @@ def _check_tokens(watched: Watched, content: object, *, place: str) -> None:
             raise one_of(path, [*known, "{{cause.date+3d}}", "{{cause.time+2h}}"])
 
 
-def _check_custom(values: object, custom: Mapping[str, CustomField], *, place: str) -> None:
+def _check_custom(
+    values: object,
+    custom: Mapping[str, CustomField],
+    *,
+    place: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
+) -> None:
     if not isinstance(values, Mapping):
         return
-    known = [key for key, field in custom.items() if field.is_active]
+    keys = [key for key, field in custom.items() if field.is_active]
     for key in values:
-        if key not in known:
-            raise one_of(f"{place}.{key}", known) if known else without_custom_fields(f"{place}.{key}")
-        if (custom[key].reference_collection or "") not in KNOWN_EVERYWHERE:
+        if key not in keys:
+            raise one_of(f"{place}.{key}", keys) if keys else without_custom_fields(f"{place}.{key}")
+        if (custom[key].reference_collection or "") not in known:
             raise of_another_service(f"{place}.{key}")
 
 
@@ -260,7 +288,14 @@ def _is_within(path: str, other: str) -> bool:
     return path == other or path.startswith((f"{other}.", f"{other}["))
 
 
-def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str) -> Any:
+def _read(
+    resource: AnyResource,
+    call: Call,
+    content: Fields,
+    *,
+    record_id: str,
+    known: Collection[str] = KNOWN_EVERYWHERE,
+) -> Any:
     request = call.request()
     if not call.has_record:
         _check_names(request, content)
@@ -272,7 +307,7 @@ def _read(resource: AnyResource, call: Call, content: Fields, *, record_id: str)
         target = getattr(request, place)
         _check_names(target, content, expected=_expected(resource, call))
         if call.is_update:
-            _check_changeable(resource, content)
+            _check_changeable(resource, content, known)
         _fill(target, content)
     except InvalidArgument as error:
         violations = [FieldViolation(joined(place, each.field), each.rule, each.detail) for each in error.violations]
@@ -301,12 +336,12 @@ def _expected(resource: AnyResource, call: Call) -> list[str]:
     return sorted(each.name for each in fields if each.settable and not (call.beside and each.name == RECORD))
 
 
-def _check_changeable(resource: AnyResource, content: Fields) -> None:
+def _check_changeable(resource: AnyResource, content: Fields, known: Collection[str]) -> None:
     for name in content:
         field = resource.contract.get(name)
         if field is None or not field.changeable:
             raise not_changeable(resource.message_type, name, field.changed_by if field else ())
-        if field.refers_to not in KNOWN_EVERYWHERE:
+        if field.refers_to not in known:
             raise of_another_service(name)
 
 

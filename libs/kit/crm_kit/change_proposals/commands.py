@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import insert
 
 from crm_kit.attachments.queries import get_attachment
 from crm_kit.change_proposals.model import (
-    ANSWERED_WITHIN,
     ChangeProposal,
     Outcome,
     State,
@@ -22,11 +21,11 @@ from crm_kit.change_proposals.model import (
 )
 from crm_kit.change_proposals.notices import tell_decided, tell_escalated, tell_proposed
 from crm_kit.change_proposals.proposable import Proposable, Values
-from crm_kit.change_proposals.queries import pending_of, value_now
+from crm_kit.change_proposals.queries import answer_time, pending_of, value_now
 from crm_kit.change_proposals.resource import OWNERS
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Proposed, UnitOfWork, counting
+from crm_kit.database.work import UnitOfWork, counting
 from crm_kit.errors import (
     Conflict,
     CrmError,
@@ -56,13 +55,14 @@ async def create_proposal(work: UnitOfWork, on: Proposable, given: dict[str, Any
         record = await on.records.get(work, record_id)
         await check_takes(work, on, record_id, values)
     await check_attachments(work, on, record_id, given["attachment_ids"])
+    until = await answer_time(work)
     proposal = ChangeProposal(
         id=new_id(),
         collection=on.collection,
         proposer_id=work.actor.user_id,
         owner_id=owner_id_of(record),
         old_values={path: value_now(on.records, record, path) for path in values},
-        escalate_time=work.now + ANSWERED_WITHIN,
+        escalate_time=until,
         create_time=work.now,
         update_time=work.now,
         **given,
@@ -155,7 +155,7 @@ async def take_effect(
         old = proposal.old_values
         check_conflicts([path for path in wanted if value_now(on.records, record, path) != old[path]], overwrite_fields)
         if wanted:
-            with work.accepting(Proposed(proposal.id, proposal.proposer_id)):
+            with work.accepting(proposal.as_proposed()):
                 await on.give(work, record, wanted)
     except EtagMismatch:
         raise Conflict("the record has changed at the same time; try again") from None
@@ -188,16 +188,16 @@ def withdraw_proposal(work: UnitOfWork, on: Proposable, before: ChangeProposal, 
 
 async def escalate_proposal(work: UnitOfWork, on: Proposable, before: ChangeProposal, leaders: Iterable[UUID]) -> None:
     """Have it go up to the next of the leaders above the owner; where there is none, look again as much later."""
-    to = before.next_above(leaders, owner_id=before.owner_id)
+    to, until = before.next_above(leaders, owner_id=before.owner_id), await answer_time(work)
     if to is None:
-        waiting = replace(before, escalate_time=work.now + ANSWERED_WITHIN)
+        waiting = replace(before, escalate_time=until)
         put_timer(work, waiting)
         # Who decides it meanwhile takes the timer away, and it must not come back.
         changed = Conflict("it was decided at the same time")
         work.execute(put_escalate_time(), unmet=lambda: changed, id=before.id, escalate_time=waiting.escalate_time)
         return
     record = await on.records.find(work, before.record_id)
-    after = before.escalate(to, now=work.now)
+    after = before.escalate(to, until=until)
     tell_escalated(work, on, record, after)
     save(work, on, before, after, events.ChangeProposalEscalated)
 

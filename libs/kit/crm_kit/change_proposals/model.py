@@ -3,13 +3,13 @@
 import enum
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, denied, illegal_state, invalid_field, wrong_state
-
-ANSWERED_WITHIN = timedelta(days=3)
-"""What is not decided by then goes up, and up again after as long."""
+from crm_kit.proposed import Proposed
+from crm_kit.working_time.model import WorkingCalendar
+from crm_kit.working_time.timeline import timeline_of, to_instant, to_micros
 
 MAX_PENDING = 20
 """Of one record."""
@@ -74,6 +74,11 @@ class ChangeProposal:
         decided = {each.field for each in self.decisions}
         return [name for name in self.values if name not in decided]
 
+    def as_proposed(self) -> Proposed:
+        """What the record that gets its values may keep of how they are known."""
+        proof = "; ".join(each for each in (self.evidence, self.link) if each)
+        return Proposed(self.id, self.proposer_id, self.reason, proof, is_evident=bool(proof or self.attachment_ids))
+
     def chosen(self, fields: Sequence[str], *, hidden: Collection[str], done: str) -> list[str]:
         """The fields that somebody decides who does not see `hidden` ones: those named, or all that wait.
 
@@ -125,13 +130,25 @@ class ChangeProposal:
         asked = {owner_id, self.proposer_id, *self.escalated_to_ids}
         return next((id for id in leaders if id not in asked), None)
 
-    def escalate(self, to: UUID, *, now: datetime) -> "ChangeProposal":
-        """Gone up to a leader, and up again when it is time."""
-        return replace(self, escalated_to_ids=(*self.escalated_to_ids, to), escalate_time=now + ANSWERED_WITHIN)
+    def escalate(self, to: UUID, *, until: datetime) -> "ChangeProposal":
+        """Gone up to a leader, and up again unless it is decided `until` then."""
+        return replace(self, escalated_to_ids=(*self.escalated_to_ids, to), escalate_time=until)
 
     def is_due(self, now: datetime) -> bool:
         """Whether it is to go up."""
         return self.escalate_time is not None and now >= self.escalate_time
+
+
+def answered_by(now: datetime, days: int, calendar: WorkingCalendar | None) -> datetime:
+    """The same time of day so many working days later; plain days where no calendar has working days."""
+    hours = calendar.business_hours if calendar is not None else None
+    if hours is None or not hours.opens_weekly:
+        return now + timedelta(days=days)
+    timeline = timeline_of(hours)
+    local = timeline.local(to_micros(now))
+    passed = local.replace(tzinfo=None) - datetime.combine(local.date(), time())
+    day = timeline.working_day_after(local.date(), days)
+    return to_instant(timeline.instant_of(day, passed // timedelta(minutes=1))) + passed % timedelta(minutes=1)
 
 
 def state_of(outcomes: Collection[Outcome]) -> State:

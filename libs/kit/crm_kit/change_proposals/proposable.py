@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from crm_kit.automation.requests import check_literal
+from crm_kit.automation.requests import KNOWN_EVERYWHERE, check_literal, literal_request
 from crm_kit.automation.watched import UPDATE, Call
 from crm_kit.change_proposals.resource import ChangeProposals, change_proposals_of
 from crm_kit.custom_fields.definitions import definitions_of
@@ -30,10 +30,14 @@ Values = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Proposable:
-    """A collection of whose records people propose changes, by its own update."""
+    """A collection of whose records people propose changes, by its own update.
+
+    `known` are the collections whose records values may refer to: the service looks them up itself.
+    """
 
     changeable: Changeable
     proposals: ChangeProposals
+    known: frozenset[str]
 
     @property
     def records(self) -> Resource[Any, Any]:
@@ -66,7 +70,7 @@ class Proposable:
         custom: Mapping[str, CustomField] = {}
         if self.records.has_custom:
             custom = (await definitions_of(reader, self.collection, fresh=True)).fields
-        check_literal(self.records, self.update, content_of(values), custom, place=PLACE)
+        check_literal(self.records, self.update, content_of(values), custom, place=PLACE, known=self.known)
 
     async def unchanged(self, work: UnitOfWork, record_id: UUID, values: Values) -> set[str]:
         """Those of the fields that the record has these values of already. InvalidArgument as the update says."""
@@ -106,16 +110,19 @@ class Proposable:
         return InvalidArgument(detail, reason=error.reason, violations=violations, metadata=error.metadata)
 
     def _request(self, record_id: UUID, values: Values) -> Any:
-        return self.changeable.request_of(self.update, content_of(values), record_id=str(record_id))
+        content, id = content_of(values), str(record_id)
+        return literal_request(self.records, self.update, content, record_id=id, known=self.known)
 
 
 def proposables_among(changeable: Iterable[Changeable]) -> dict[str, Proposable]:
     """The collections whose records people propose changes of, by name."""
+    changeable = list(changeable)
+    known = KNOWN_EVERYWHERE | {each.collection for each in changeable}
     found = [each for each in changeable if takes_proposals(each.resource.message_type)]
     for each in found:
         if UPDATE not in each.calls:
             raise DeclarationError(f"{each.collection}: proposals need an update that is `automatable`")
-    return {each.collection: Proposable(each, change_proposals_of(each.resource)) for each in found}
+    return {each.collection: Proposable(each, change_proposals_of(each.resource), known) for each in found}
 
 
 def content_of(values: Values) -> dict[str, object]:

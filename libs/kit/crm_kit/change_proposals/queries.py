@@ -1,20 +1,23 @@
 """What waits of a record, what its fields have now, and what stands above its owner."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, select
 
-from crm_kit.change_proposals.model import ChangeProposal, State
+from crm_kit.change_proposals.model import ChangeProposal, State, answered_by
 from crm_kit.change_proposals.resource import ChangeProposals
 from crm_kit.database.connections import plain_json
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, seeing_all
 from crm_kit.errors import NotFound
 from crm_kit.identity.access import Scope
-from crm_kit.plumbing import change_proposals
+from crm_kit.plumbing import access_tenants, change_proposals
+from crm_kit.proposed import ANSWER_DAYS
 from crm_kit.resource import history
 from crm_kit.resource.writing import Resource
+from crm_kit.working_time.calendars import calendar_from_row, default_calendar
 
 
 async def get_proposal(
@@ -38,6 +41,16 @@ async def pending_of(
     return list(found.values())
 
 
+async def answer_time(reader: Reader) -> datetime:
+    """By when what is proposed or has gone up now is decided, or goes up: by the tenant's days and its calendar.
+
+    Where the calendar is not known here yet, by plain days: nobody waits for another service.
+    """
+    tenant, calendar = await reader.one(days_of_tenant()), await reader.one(default_calendar())
+    days = tenant["change_proposal_days"] if tenant else ANSWER_DAYS
+    return answered_by(reader.now, days, calendar_from_row(calendar) if calendar else None)
+
+
 def value_now(records: Resource[Any, Any], record: Any, path: str) -> object:
     """The value of a field as the history shows it."""
     stored = plain_json(history.value_at(record, path))
@@ -53,3 +66,9 @@ def pending_ids() -> Select[Any]:
         table.record_id == bindparam("record_id"),
         table.state == bindparam("pending"),
     )
+
+
+@statement
+def days_of_tenant() -> Select[Any]:
+    tenant = access_tenants.c
+    return select(tenant.change_proposal_days).where(tenant.tenant_id == bindparam("tenant_id"))

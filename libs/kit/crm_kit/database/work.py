@@ -34,6 +34,7 @@ from crm_kit.database.write_statements import (
 from crm_kit.errors import Conflict, CrmError
 from crm_kit.identity.access import ALL_RIGHTS, Actor, Scope
 from crm_kit.identity.membership import READING, WRITING
+from crm_kit.proposed import Proposed
 from crm_kit.zones import day_in
 
 Result = TypeVar("Result")
@@ -54,6 +55,8 @@ class Reader(Protocol):
     database: Database
     # What a membership in the team of an account has to be for, so that it counts.
     memberships: Sequence[str]
+    # Whether what it reads goes into a file, which somebody takes away.
+    for_file: bool
 
     @property
     def names(self) -> Mapping[tuple[str, UUID], str]: ...
@@ -74,14 +77,6 @@ class PendingStatement:
     unmet: Callable[[], CrmError] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """The change proposal that what is written was proposed in, and by whom."""
-
-    id: UUID
-    proposer_id: UUID
-
-
 class UnitOfWork:
     """One transaction's work for one actor. Use `Database`-wide `units()` or the RPC pipeline to get one."""
 
@@ -91,6 +86,7 @@ class UnitOfWork:
         self.scope = scope
         self.now = now
         self.memberships: Sequence[str] = WRITING
+        self.for_file = False
         self.pending: list[PendingStatement] = []
         self.wakes_relay = False
         # The record that was written last, and the message that shows it: the answer is mostly the same.
@@ -324,6 +320,7 @@ class ReadSession:
         self.scope = scope
         self.now = now
         self.memberships = memberships
+        self.for_file = False
 
     @property
     def tenant_id(self) -> UUID:

@@ -16,6 +16,7 @@ from crm_kit.events.subscriptions import Projection
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_deputies, access_roles, access_teams, access_tenants, access_users
 from crm_kit.projections import put_newest
+from crm_kit.proposed import ANSWER_DAYS
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.wire import id_from
 from crm_kit.zones import DEFAULT_ZONE
@@ -32,11 +33,12 @@ def project_tenant(
     version: int,
     time_zone: str = DEFAULT_ZONE,
     default_region: str = DEFAULT_REGION,
+    change_proposal_days: int = ANSWER_DAYS,
 ) -> None:
-    """A tenant's state, clock, time zone and country."""
+    """A tenant's state, clock, time zone and country, and how soon it answers proposals."""
     row = {"id": id, "slug": slug, "active": active, "sandbox": sandbox, "clock_offset": clock_offset}
-    place = {"time_zone": time_zone, "default_region": default_region}
-    put_newest(work, access_tenants, row | place | {"version": version})
+    chosen = {"time_zone": time_zone, "default_region": default_region, "change_proposal_days": change_proposal_days}
+    put_newest(work, access_tenants, row | chosen | {"version": version})
 
 
 def project_user(
@@ -152,6 +154,7 @@ def _take_tenant(work: UnitOfWork, tenant: tenants_pb2.Tenant, version: int) -> 
         clock_offset=tenant.clock_offset.ToTimedelta(),
         time_zone=tenant.time_zone or DEFAULT_ZONE,
         default_region=tenant.default_region or DEFAULT_REGION,
+        change_proposal_days=tenant.change_proposal_days or ANSWER_DAYS,
         version=version,
     )
 

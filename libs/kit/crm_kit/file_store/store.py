@@ -30,16 +30,17 @@ class NoStore:
     """Of an installation that keeps no files."""
 
     async def put(self, key: str, content: bytes) -> None:
-        raise _no_store()
+        raise no_store()
 
     async def get(self, key: str, offset: int, length: int) -> bytes:
-        raise _no_store()
+        raise no_store()
 
     async def delete(self, key: str) -> None:
-        raise _no_store()
+        raise no_store()
 
 
-def _no_store() -> FailedPrecondition:
+def no_store() -> FailedPrecondition:
+    """The error for what needs a store where there is none."""
     detail = "this installation keeps no files: file_store_url is not set"
     return FailedPrecondition(detail, metadata={"rule": "no_file_store"})
 

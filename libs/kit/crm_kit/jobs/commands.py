@@ -13,13 +13,14 @@ from crm_kit.errors import CrmError, illegal_state
 from crm_kit.identity.membership import READING
 from crm_kit.ids import new_id
 from crm_kit.jobs.calling import Changeable
-from crm_kit.jobs.model import MAX_RECORDS, Job, Outcome, State, check_expected, check_room
+from crm_kit.jobs.model import MAX_RECORDS, Job, Kind, Outcome, State, check_expected, check_room
 from crm_kit.jobs.queries import count_under_way, lock_job, outcomes_beyond
 from crm_kit.jobs.records import settle
 from crm_kit.jobs.resource import JOBS
 from crm_kit.labels import noun_label
 from crm_kit.notice_texts import OUTCOME
-from crm_kit.notices import Kind, raise_notice, what
+from crm_kit.notices import Kind as Notice
+from crm_kit.notices import raise_notice, what
 from crm_kit.plumbing import job_turns
 
 
@@ -101,14 +102,19 @@ def end_job(work: UnitOfWork, on: Changeable, before: Job, after: Job) -> Job:
     message = on.resource.message_type.DESCRIPTOR
     raise_notice(
         work,
-        Kind.NOTICE_KIND_JOB_ENDED,
+        Notice.NOTICE_KIND_JOB_ENDED,
         [after.owner_id],
         record=(JOBS.collection, after.id),
-        values={OUTCOME: after.state, "collection": after.collection, "verb": after.verb}
+        values={OUTCOME: outcome_of(after), "collection": after.collection, "verb": after.verb}
         | what(noun_label(message.name, message.GetOptions())),
         also_actor=after.state is not State.CANCELLED,
     )
     return JOBS.save(work, before, after, events.JobEnded)
+
+
+def outcome_of(job: Job) -> str:
+    """How a notice calls the end of a job: that of an export is told in other words than that of a bulk change."""
+    return f"{job.kind}_{job.state}" if job.kind is Kind.EXPORT else job.state
 
 
 @statement

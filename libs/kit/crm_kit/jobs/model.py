@@ -1,9 +1,9 @@
-"""A job: one change to many records, carried out in the name of who asked for it."""
+"""A job: what is done to many records, carried out in the name of who asked for it."""
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from crm_kit.errors import CrmError, FailedPrecondition, FieldViolation, denied, wrong_state
@@ -14,10 +14,14 @@ MAX_RECORDS = 50_000
 MAX_UNDER_WAY = 20
 """Jobs of a tenant that are not done."""
 
+FILE_LASTS = timedelta(days=7)
+"""The file of an export, from its end on."""
+
 
 class Kind(enum.StrEnum):
     BULK_CHANGE = "BULK_CHANGE"
     IMPORT = "IMPORT"
+    EXPORT = "EXPORT"
 
 
 class State(enum.StrEnum):
@@ -82,6 +86,12 @@ class Job:
         return self.changed_count + self.unchanged_count + self.failed_count
 
     @property
+    def expire_time(self) -> datetime | None:
+        """Until when there is a file of it; None where there is none."""
+        has_file = self.kind is Kind.EXPORT and self.state is State.SUCCEEDED
+        return self.finish_time + FILE_LASTS if has_file and self.finish_time is not None else None
+
+    @property
     def is_under_way(self) -> bool:
         return self.state in UNDER_WAY
 
@@ -131,9 +141,9 @@ class Job:
 
 
 def check_count(count: int) -> None:
-    """FailedPrecondition for more records than one job may change; `count` is cut off beyond that."""
+    """FailedPrecondition for more records than one job may have; `count` is cut off beyond that."""
     if count > MAX_RECORDS:
-        detail = f"the filter takes more than {MAX_RECORDS} records, which is the most that one job may change"
+        detail = f"the filter takes more than {MAX_RECORDS} records, which is the most that one job may have"
         raise FailedPrecondition(detail, reason="JOB_TOO_MANY_RECORDS", metadata={"most": str(MAX_RECORDS)})
 
 

@@ -1,4 +1,4 @@
-"""Jobs, declared. One's own, and the bulk changes of collections all of whose records one may read.
+"""Jobs, declared. One's own, and those of others but imports, of collections all of whose records one may read.
 
 Whose imports somebody else sees is decided where imports are.
 """
@@ -15,7 +15,7 @@ from crm_kit.resource.writing import Resource
 
 def _visible(scope: Scope) -> ColumnElement[bool]:
     own = jobs.c.owner_id == bindparam("me")
-    return or_(own, jobs.c.kind == Kind.BULK_CHANGE) if scope is Scope.ALL else own
+    return or_(own, jobs.c.kind != Kind.IMPORT) if scope is Scope.ALL else own
 
 
 JOBS = Resource(

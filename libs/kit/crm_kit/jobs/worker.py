@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -28,7 +29,7 @@ from crm_kit.events.leases import Lease
 from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope, service_actor
 from crm_kit.jobs.calling import Changeable
 from crm_kit.jobs.commands import advance_job, fail_job, put_behind, start_job
-from crm_kit.jobs.model import Job, Outcome, Result, State, refused_by
+from crm_kit.jobs.model import Job, Kind, Outcome, Result, State, refused_by
 from crm_kit.jobs.queries import due_turns, next_records, waits
 from crm_kit.jobs.records import mark
 from crm_kit.jobs.resource import JOBS
@@ -49,6 +50,16 @@ PAUSE = timedelta(minutes=1)
 
 class OvertakenError(Exception):
     """Somebody else has moved the job on, or ended it."""
+
+
+class OtherKind(Protocol):
+    """Carries out the jobs of another kind than bulk changes."""
+
+    async def take_turn(self, tenant_id: UUID, job: Job, end: float) -> timedelta:
+        """Carry a job on until `end`, on the clock of the process, and say how long it waits for its next turn."""
+
+
+NO_OTHERS: Mapping[Kind, OtherKind] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -72,10 +83,17 @@ class Run:
 class JobWorker:
     """Carries out the jobs of a service; each process of it has one."""
 
-    def __init__(self, tenants: Tenants, directory: Directory, changeable: Mapping[str, Changeable]) -> None:
+    def __init__(
+        self,
+        tenants: Tenants,
+        directory: Directory,
+        changeable: Mapping[str, Changeable],
+        others: Mapping[Kind, OtherKind] = NO_OTHERS,
+    ) -> None:
         self._tenants = tenants
         self._directory = directory
         self.changeable = changeable
+        self._others = others
         self._places = asyncio.Semaphore(PLACES)
         self.job = PeriodicJob("jobs", self.look, every_seconds=EVERY_SECONDS)
 
@@ -119,12 +137,14 @@ class JobWorker:
         """Carry a job on, and say how long it waits for its next turn."""
         end, reader = time.monotonic() + TURN_SECONDS, await self._reader(tenant_id)
         job = await JOBS.get(reader, job_id)
+        if job.kind in self._others:
+            return await self._others[job.kind].take_turn(tenant_id, job, end)
         on = self.changeable.get(job.collection)
         if on is None or job.verb not in on.calls:
             # A version that rolls out knows it.
             return PAUSE
         if job.state is State.QUEUED:
-            async with self._unit(tenant_id, job) as work:
+            async with unit_for(self._tenants, tenant_id, job) as work:
                 job = start_job(work, job)
             # Its records may be the first that there are: plans for an empty table would find each by reading all.
             await analyze_grown(self._tenants.database)
@@ -147,7 +167,7 @@ class JobWorker:
             outcomes.append(Outcome(known) if known else await self._do(run, row["position"], row["record_id"]))
             if time.monotonic() > end:
                 break
-        async with self._unit(run.tenant_id, run.job) as work:
+        async with unit_for(self._tenants, run.tenant_id, run.job) as work:
             after = advance_job(work, run.on, run.job, outcomes)
         run.job = after
 
@@ -168,7 +188,7 @@ class JobWorker:
             # Whatever it is, it must not keep the other records waiting.
             log.exception("job.record_failed", job_id=str(run.job.id), record_id=str(record_id))
             result = FAILED_UNEXPECTEDLY
-        async with self._unit(run.tenant_id, run.job) as work:
+        async with unit_for(self._tenants, run.tenant_id, run.job) as work:
             mark(work, run.job, position, result)
         return result.outcome
 
@@ -196,19 +216,20 @@ class JobWorker:
         job = await JOBS.get(await self._reader(tenant_id), job_id)
         if job.is_under_way:
             log.info("job.failed", job_id=str(job_id), reason=error.reason)
-            async with self._unit(tenant_id, job) as work:
+            async with unit_for(self._tenants, tenant_id, job) as work:
                 await fail_job(work, on, job, error)
-
-    @contextlib.asynccontextmanager
-    async def _unit(self, tenant_id: UUID, job: Job) -> AsyncIterator[UnitOfWork]:
-        """A unit of the job's own progress, in the name of who asked for it."""
-        actor, now = Actor(tenant_id, job.owner_id, SERVICE_ACCESS), await self._tenants.now_of(tenant_id)
-        async with unit_of_work(self._tenants.database, actor, scope=Scope.ALL, now=now) as work:
-            yield work
 
     async def _reader(self, tenant_id: UUID) -> ReadSession:
         now = await self._tenants.now_of(tenant_id)
         return ReadSession(self._tenants.database, service_actor(tenant_id), scope=Scope.ALL, now=now)
+
+
+@contextlib.asynccontextmanager
+async def unit_for(tenants: Tenants, tenant_id: UUID, job: Job) -> AsyncIterator[UnitOfWork]:
+    """A unit of a job's own progress, in the name of who asked for it."""
+    actor, now = Actor(tenant_id, job.owner_id, SERVICE_ACCESS), await tenants.now_of(tenant_id)
+    async with unit_of_work(tenants.database, actor, scope=Scope.ALL, now=now) as work:
+        yield work
 
 
 def result_of(work: UnitOfWork, answer: Any) -> Result:

@@ -24,6 +24,8 @@ class Shown(enum.Enum):
     FOUND = enum.auto()
     PAST = enum.auto()
     CHANGES = enum.auto()
+    # In a file that was made of a list.
+    EXPORTED = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -17,11 +17,11 @@ from crm_kit.custom_fields.listing import CustomLists, fields_beyond
 from crm_kit.database.connections import Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, counting
-from crm_kit.errors import CrmError, NotFound
+from crm_kit.errors import CrmError, NotFound, denied
 from crm_kit.etags import check_etag, etag_of
 from crm_kit.filtering.schema import FilterSchema
 from crm_kit.identity.access import Scope
-from crm_kit.identity.membership import READING
+from crm_kit.identity.membership import READING, WRITING
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
 from crm_kit.resource.conflicts import check_unchanged
@@ -138,6 +138,12 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         with counting(reader, READING):
             return await reader.one(row_by_id(self, access.scope(self.permission)), id=id) is not None
 
+    async def _is_only_read(self, reader: Reader, id: UUID) -> bool:
+        """Whether the caller would reach a record if memberships for reading counted, and may read it."""
+        with counting(reader, READING):
+            reached = await reader.one(row_by_id(self, reader.scope), id=id)
+        return reached is not None and await self._is_readable(reader, id)
+
     async def find(self, reader: Reader, id: UUID, *, scope: Scope | None = None) -> Entity | None:
         """The record, if there is one that the reader may see."""
         return (await self.get_many(reader, [id], scope=scope)).get(id)
@@ -176,6 +182,11 @@ class ReadableResource(ResourceShape[Entity, Shown]):
     async def _missing(self, reader: Reader, id: UUID) -> CrmError:
         """Why somebody does not find a record; that it is restricted only who sees its label is told."""
         access = reader.actor.access
+        if reader.memberships is WRITING and await self._is_only_read(reader, id):
+            detail = (
+                f"as a member of the account's team you read this {self.noun.replace('_', ' ')} and do not change it"
+            )
+            return denied("member_reads", detail)
         if self.label is None or not access.may(self.permission):
             return self._absent()
         with counting(reader, READING):
@@ -264,6 +275,27 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         masked = hidden if self.masked is None or self.reads_all(reader) else hidden | self.masked.fields
         return {row["id"]: masked if row["is_masked"] else hidden for row in rows}
 
+    async def still_shown(self, reader: Reader, records: Sequence[Shown]) -> list[Shown]:
+        """Those of the messages, which may have been made before, whose records the reader sees now, as far as they do.
+
+        The messages are changed where less of a record is shown by now.
+        """
+        ids = [UUID(cast("Any", each).id) for each in records]
+        seen = await self.readable(reader, ids)
+        labels = set(seen)
+        if self.label is not None and len(seen) < len(ids):
+            with counting(reader, READING):
+                labels = {row["id"] for row in await reader.all(label_ids_by_ids(self, reader.scope), ids=ids)}
+        shown = []
+        for id, each in zip(ids, records, strict=True):
+            if self.masked is not None and not self.masked.fields - seen.get(id, frozenset()):
+                self.masked.clear(each)
+            if self.label is not None and id not in seen:
+                self.label.conceal(each)
+            if id in labels:
+                shown.append(each)
+        return shown
+
     def hidden_from(self, reader: Reader) -> frozenset[str]:
         """The fields that the reader does not see of any record."""
         return reader.actor.access.hidden_of(self.collection)
@@ -285,7 +317,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         """A page of records as a List rpc answers, of all or of a narrowed `listing` with its `binds`."""
         page = await (listing or self.labels).page(reader, request, tokens, **binds)
         shown = await in_turns(page.rows, partial(self.message_of_row, reader))
-        await self.note(reader, shown, How.PAGE)
+        await self.note(reader, shown, How.EXPORTED if reader.for_file else How.PAGE)
         records = {self.collection: shown}
         return response(**records, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
@@ -315,6 +347,13 @@ def label_by_id(resource: ReadableResource[Any, Any], scope: Scope) -> Select[An
 @statement
 def labels_by_ids(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
     return resource.label_rows(scope).where(resource.table.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+
+
+@statement
+def label_ids_by_ids(resource: ReadableResource[Any, Any], scope: Scope) -> Select[Any]:
+    id = resource.table.c.id
+    chosen = resource.label_rows(scope).with_only_columns(id, maintain_column_froms=True)
+    return chosen.where(id == any_(bindparam("ids", type_=ARRAY(Uuid))))
 
 
 @statement

@@ -32,8 +32,7 @@ from crm_kit.identity.access import SERVICE_ACCESS, Actor, Scope
 from crm_kit.identity.services import tenant_of_call
 from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
-from crm_kit.resource.concealing import conceal, concealing
-from crm_kit.resource.hiding import without_archived
+from crm_kit.resource.concealing import conceal
 from crm_kit.resource.names import Names
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.withholding import Withholding
@@ -45,6 +44,7 @@ from crm_kit.rpc.hidden_fields import check_hidden_fields
 from crm_kit.rpc.idempotency import Answer, StoredResponse, checked_key
 from crm_kit.rpc.methods import AUTHENTICATED, INTERNAL, PUBLIC, Method
 from crm_kit.rpc.output_only import check_output_only
+from crm_kit.rpc.showing import Showing
 from crm_kit.rpc.status import DETAILS_KEY, grpc_code, status_of
 from crm_kit.telemetry import RequestInfo
 
@@ -82,8 +82,7 @@ class Pipeline:
         self._database = database
         self._verifier = verifier
         self._directory = directory
-        self._names = names
-        self._withholding = withholding
+        self._showing = Showing(names, withholding)
         self._gate = gate
         self._now = now
         self._service_keys = service_keys
@@ -93,8 +92,7 @@ class Pipeline:
         """What serves a call of the method: the request's bytes to the response's, or to the error that came of it."""
         run = self._gate.around(method.path, run)
         if method.permission not in (INTERNAL, PUBLIC):
-            run = without_archived(self._names.beside(run, method.response), method.response)
-            run = concealing(self._withholding.around(run, method.response), method.response)
+            run = self._showing.around(run, method.response)
 
         async def handle(call: Call) -> Reply:
             started = time.perf_counter()

@@ -43,4 +43,13 @@ VIEWS: tuple[dict[str, Any], ...] = (
         "visibility": Visibility.TENANT,
         "position": 3,
     },
+    {
+        "display_name": "来源不一致客户",
+        "collection": "accounts",
+        "filter": "conflicting_fields:*",
+        "order_by": "create_time desc",
+        "columns": ("display_name", "conflicting_fields", "owner_name"),
+        "visibility": Visibility.TENANT,
+        "position": 4,
+    },
 )

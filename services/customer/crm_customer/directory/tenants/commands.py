@@ -78,6 +78,7 @@ def project(work: UnitOfWork, tenant: Tenant) -> None:
         clock_offset=tenant.clock_offset,
         time_zone=tenant.time_zone,
         default_region=tenant.default_region,
+        change_proposal_days=tenant.change_proposal_days,
         version=tenant.version,
     )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, invalid_field
 from crm_kit.phone_numbers import check_phone_country
+from crm_kit.proposed import ANSWER_DAYS
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE, check_zone
 
@@ -30,6 +31,7 @@ class Tenant:
     clock_offset: timedelta = timedelta(0)
     time_zone: str = DEFAULT_ZONE
     default_region: str = DEFAULT_REGION
+    change_proposal_days: int = ANSWER_DAYS
     current_time: datetime | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Tables of tenants."""
 
 from crm_kit.database.tables import Kept, Violation, tenant_table, versioned_columns
+from crm_kit.proposed import ANSWER_DAYS
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE
 from sqlalchemy import Boolean, Column, Integer, Interval, Text, Uuid
@@ -19,6 +20,7 @@ tenants = tenant_table(
     Column("clock_offset", Interval, nullable=False),
     Column("time_zone", Text, nullable=False, server_default=DEFAULT_ZONE),
     Column("default_region", Text, nullable=False, server_default=DEFAULT_REGION),
+    Column("change_proposal_days", Integer, nullable=False, server_default=str(ANSWER_DAYS)),
     # Grows with each change of the tenant's directory that must not happen beside another one, see `take_turn`.
     Column("turn", Integer, nullable=False, server_default="0"),
     *versioned_columns(),

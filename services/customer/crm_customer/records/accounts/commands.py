@@ -25,6 +25,7 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.restricting import others_than, ruled
 from crm_customer.records.accounts.search import follow_account, put_search_row
 from crm_customer.records.accounts.tables import account_external_ids, account_leads, accounts
+from crm_customer.records.quality_rules.adopting import adoption_of
 from crm_customer.records.quality_rules.book import rules_of
 from crm_customer.records.quality_rules.keeping import assessed, fillable_with_custom, judged
 from crm_customer.records.quality_rules.quality import FieldCheck
@@ -114,16 +115,17 @@ async def update_account(
     *,
     contact_names: tuple[str, ...] | None = None,
     keep_opportunities: bool = False,
+    checks: Sequence[FieldCheck] = (),
 ) -> Account:
     """Change some fields of an account; nothing is written when nothing changes.
 
     `contact_names` as for `follow_account`. A new owner gets the open opportunities that the former one has at it,
     unless `keep_opportunities`, the caller may not give them, or the new owner may not have them. PermissionDenied when
-    others come to see by it what the caller does not.
+    others come to see by it what the caller does not. `checks` say where new values are from.
     """
     values |= await given_to(work, ACCOUNTS, before, values, following=FOLLOWING)
     after = before.update(values, now=work.now, region=work.actor.access.default_region)
-    after = await ruled(work, await assessed(work, ACCOUNTS, before, after))
+    after = await ruled(work, await assessed(work, ACCOUNTS, before, after, checks=checks))
     if after.parent_id != before.parent_id:
         await check_parent(work, after.parent_id)
         await advisory_lock(work, "account hierarchy")
@@ -163,6 +165,14 @@ async def confirm_account_fields(work: UnitOfWork, before: Account, checks: Sequ
     after = judged(after, await rules_of(work, ACCOUNTS.collection))
     fields = [each.field for each in checks]
     return ACCOUNTS.save(work, before, after, events.AccountFieldsConfirmed, fields=fields)
+
+
+async def adopt_account_source_value(work: UnitOfWork, id: UUID, value_id: UUID, *, etag: str) -> Account:
+    """Give an account what a source says; where it has that already, note that it is right."""
+    adoption = await adoption_of(work, ACCOUNTS, id, value_id, etag=etag)
+    if adoption.agrees:
+        return await confirm_account_fields(work, adoption.record, [adoption.check])
+    return await update_account(work, adoption.record, adoption.values, checks=[adoption.check])
 
 
 async def archive_account(work: UnitOfWork, before: Account) -> Account:

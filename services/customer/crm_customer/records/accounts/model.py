@@ -136,6 +136,9 @@ class Account:
     custom: CustomValues = field(default_factory=dict)
     # When people filled in what last, which they may confirm since.
     field_checks: tuple[FieldCheck, ...] = ()
+    # The fields of which sources say something, and those of them of which one says something else.
+    sourced_fields: tuple[str, ...] = ()
+    conflicting_fields: tuple[str, ...] = ()
     field_times: tuple[FieldTime, ...] = field(default=(), compare=False)
     # How it stands, and by which rules and in which tier it was assessed so.
     completeness: int | None = field(default=None, compare=False)

@@ -33,6 +33,7 @@ class Method(enum.StrEnum):
     SEARCH = "SEARCH"
     AS_OF = "AS_OF"
     CHANGES = "CHANGES"
+    EXPORT = "EXPORT"
 
 
 METHODS = {
@@ -42,6 +43,7 @@ METHODS = {
     Shown.FOUND: Method.SEARCH,
     Shown.PAST: Method.AS_OF,
     Shown.CHANGES: Method.CHANGES,
+    Shown.EXPORTED: Method.EXPORT,
 }
 
 

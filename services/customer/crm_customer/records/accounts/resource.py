@@ -87,6 +87,7 @@ ACCOUNTS = Resource(
     verbs={
         "ChangeAccountStatus": lambda account, _: account.change_status(account.status),
         "ConfirmAccountFields": lambda account, _: account.confirm((), ()),
+        "AdoptAccountSourceValue": lambda account, _: account.confirm((), ()),
         "ArchiveAccount": lambda account, _: account.archive(),
         "RestoreAccount": lambda account, _: account.restore(),
         "RestrictAccount": lambda account, _: account.restrict(""),

@@ -58,6 +58,11 @@ class AccountServicer:
         confirmed = await commands.confirm_account_fields(work, before, checks_of(work, request))
         return await ACCOUNTS.answer(work, confirmed)
 
+    async def AdoptAccountSourceValue(self, request: pb.AdoptAccountSourceValueRequest, work: UnitOfWork) -> pb.Account:
+        id, value_id = UUID(request.id), UUID(request.source_value_id)
+        adopted = await commands.adopt_account_source_value(work, id, value_id, etag=request.etag)
+        return await ACCOUNTS.answer(work, adopted)
+
     async def ArchiveAccount(self, request: pb.ArchiveAccountRequest, work: UnitOfWork) -> pb.Account:
         return ACCOUNTS.message(work, await commands.archive_account(work, await ACCOUNTS.target(work, request)))
 

@@ -13,7 +13,7 @@ from crm_kit.database.tables import (
     versioned_columns,
 )
 from crm_kit.identity.membership import with_members
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, false, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, false, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_customer.metadata import metadata
@@ -60,6 +60,8 @@ accounts = tenant_table(
     Column("restriction_reason", Text),
     Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     Column("field_checks", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("sourced_fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("conflicting_fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("field_times", JSONB, nullable=False, server_default=text("'[]'")),
     Column("completeness", Integer),
     Column("missing_fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),
@@ -79,6 +81,12 @@ Index("accounts_create_time_index", accounts.c.tenant_id, accounts.c.create_time
 Index("accounts_update_time_index", accounts.c.tenant_id, accounts.c.update_time, accounts.c.id)
 Index("accounts_completeness_index", accounts.c.tenant_id, accounts.c.completeness, accounts.c.id)
 Index("accounts_next_stale_time_index", accounts.c.tenant_id, accounts.c.next_stale_time, accounts.c.id)
+# Records that sources disagree about: mostly few.
+Index(
+    "accounts_conflicting_fields_index",
+    *(accounts.c[name] for name in ("tenant_id", "create_time", "id")),
+    postgresql_where=func.cardinality(accounts.c.conflicting_fields) > 0,
+)
 # Which are to be assessed anew.
 Index("accounts_quality_basis_index", accounts.c.tenant_id, accounts.c.quality_basis)
 Index(

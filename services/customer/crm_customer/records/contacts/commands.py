@@ -26,6 +26,7 @@ from crm_customer.records.contacts.queries import names_at_accounts, superiors
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.search import SEARCHED, put_contact_search_row
 from crm_customer.records.contacts.tables import contact_accounts
+from crm_customer.records.quality_rules.adopting import adoption_of
 from crm_customer.records.quality_rules.book import rules_of
 from crm_customer.records.quality_rules.keeping import assessed, fillable_with_custom, judged
 from crm_customer.records.quality_rules.quality import FieldCheck
@@ -82,8 +83,13 @@ def put_new(work: UnitOfWork, contact: Contact) -> Contact:
     return contact
 
 
-async def update_contact(work: UnitOfWork, before: Contact, values: dict[str, Any]) -> Contact:
-    """Change some fields of a contact; nothing is written when nothing changes."""
+async def update_contact(
+    work: UnitOfWork, before: Contact, values: dict[str, Any], *, checks: Sequence[FieldCheck] = ()
+) -> Contact:
+    """Change some fields of a contact; nothing is written when nothing changes.
+
+    `checks` say where new values are from.
+    """
     values |= await given_to(work, CONTACTS, before, values)
     after = before.update(values, now=work.now, region=work.actor.access.default_region)
     await check_accounts(work, after, old_ids=before.account_ids)
@@ -92,7 +98,7 @@ async def update_contact(work: UnitOfWork, before: Contact, values: dict[str, An
     if after.reports_to_id and after.reports_to_id != before.reports_to_id:
         await check_superior_exists(work, after.reports_to_id)
         await check_no_cycle(work, after.id, after.reports_to_id)
-    after = await assessed(work, CONTACTS, before, after)
+    after = await assessed(work, CONTACTS, before, after, checks=checks)
     return await save(work, before, after, events.ContactUpdated)
 
 
@@ -102,6 +108,14 @@ async def confirm_contact_fields(work: UnitOfWork, before: Contact, checks: Sequ
     after = judged(after, await rules_of(work, CONTACTS.collection))
     fields = [each.field for each in checks]
     return await save(work, before, after, events.ContactFieldsConfirmed, fields=fields)
+
+
+async def adopt_contact_source_value(work: UnitOfWork, id: UUID, value_id: UUID, *, etag: str) -> Contact:
+    """Give a contact what a source says; where it has that already, note that it is right."""
+    adoption = await adoption_of(work, CONTACTS, id, value_id, etag=etag)
+    if adoption.agrees:
+        return await confirm_contact_fields(work, adoption.record, [adoption.check])
+    return await update_contact(work, adoption.record, adoption.values, checks=[adoption.check])
 
 
 async def archive_contact(work: UnitOfWork, before: Contact) -> Contact:

@@ -62,6 +62,9 @@ class Contact:
     custom: CustomValues = field(default_factory=dict)
     # When people filled in what last, which they may confirm since.
     field_checks: tuple[FieldCheck, ...] = ()
+    # The fields of which sources say something, and those of them of which one says something else.
+    sourced_fields: tuple[str, ...] = ()
+    conflicting_fields: tuple[str, ...] = ()
     field_times: tuple[FieldTime, ...] = field(default=(), compare=False)
     # How it stands, and by which rules it was assessed so.
     completeness: int | None = field(default=None, compare=False)

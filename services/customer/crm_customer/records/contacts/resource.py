@@ -92,6 +92,7 @@ CONTACTS = Resource(
     hidden={"status": {Status.ARCHIVED}},
     verbs={
         "ConfirmContactFields": lambda contact, _: contact.confirm((), ()),
+        "AdoptContactSourceValue": lambda contact, _: contact.confirm((), ()),
         "ArchiveContact": lambda contact, _: contact.archive(),
         "RestoreContact": lambda contact, _: contact.restore(),
     },

@@ -41,6 +41,11 @@ class ContactServicer:
         confirmed = await commands.confirm_contact_fields(work, before, checks_of(work, request))
         return CONTACTS.message(work, confirmed)
 
+    async def AdoptContactSourceValue(self, request: pb.AdoptContactSourceValueRequest, work: UnitOfWork) -> pb.Contact:
+        id, value_id = UUID(request.id), UUID(request.source_value_id)
+        adopted = await commands.adopt_contact_source_value(work, id, value_id, etag=request.etag)
+        return CONTACTS.message(work, adopted)
+
     async def ArchiveContact(self, request: pb.ArchiveContactRequest, work: UnitOfWork) -> pb.Contact:
         before = await CONTACTS.target(work, request)
         return CONTACTS.message(work, await commands.archive_contact(work, before))

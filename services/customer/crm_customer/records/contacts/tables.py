@@ -1,7 +1,7 @@
 """Tables of contacts."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
-from sqlalchemy import ARRAY, Column, Date, DateTime, Index, Integer, SmallInteger, Text, Uuid, text
+from sqlalchemy import ARRAY, Column, Date, DateTime, Index, Integer, SmallInteger, Text, Uuid, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
@@ -31,6 +31,8 @@ contacts = tenant_table(
     Column("owner_team_id", Uuid),
     Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     Column("field_checks", JSONB, nullable=False, server_default=text("'[]'")),
+    Column("sourced_fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("conflicting_fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("field_times", JSONB, nullable=False, server_default=text("'[]'")),
     Column("completeness", Integer),
     Column("missing_fields", ARRAY(Text), nullable=False, server_default=text("'{}'")),
@@ -49,6 +51,12 @@ Index("contacts_reports_to_index", contacts.c.tenant_id, contacts.c.reports_to_i
 Index("contacts_birth_date_index", contacts.c.tenant_id, contacts.c.birth_date, contacts.c.id)
 Index("contacts_completeness_index", contacts.c.tenant_id, contacts.c.completeness, contacts.c.id)
 Index("contacts_next_stale_time_index", contacts.c.tenant_id, contacts.c.next_stale_time, contacts.c.id)
+# Records that sources disagree about: mostly few.
+Index(
+    "contacts_conflicting_fields_index",
+    *(contacts.c[name] for name in ("tenant_id", "create_time", "id")),
+    postgresql_where=func.cardinality(contacts.c.conflicting_fields) > 0,
+)
 # Which are to be assessed anew.
 Index("contacts_quality_basis_index", contacts.c.tenant_id, contacts.c.quality_basis)
 Index("contacts_display_name_index", contacts.c.tenant_id, contacts.c.display_name_key, contacts.c.id)

@@ -12,6 +12,7 @@ from crm_kit.resource.writing import Resource
 from crm_customer.records.quality_rules import quality
 from crm_customer.records.quality_rules.book import rules_of
 from crm_customer.records.quality_rules.quality import FieldCheck, Rules, quality_of
+from crm_customer.records.source_values.keeping import compared
 
 Entity = TypeVar("Entity")
 AnyResource = Resource[Any, Any]
@@ -21,13 +22,25 @@ QUALITY = frozenset(
 )
 
 
-async def assessed(work: UnitOfWork, resource: AnyResource, before: Entity | None, after: Entity) -> Entity:
-    """A record that is new or changed as it stands by the tenant's rules."""
+async def assessed(
+    work: UnitOfWork,
+    resource: AnyResource,
+    before: Entity | None,
+    after: Entity,
+    *,
+    checks: Collection[FieldCheck] = (),
+) -> Entity:
+    """A record that is new or changed as it stands by the tenant's rules, and beside what sources say of it.
+
+    `checks` say where values are from that are new by this change; what was proposed with evidence says it itself.
+    """
     if before is not None:
         changed = changed_of(resource, before, after)
         if not changed:
             return after
-        after = noted(work, after, changed)
+        if work.proposed is not None and work.proposed.is_evident:
+            checks = [quality.proposed_check(field, work.proposed, now=work.now) for field in changed]
+        after = await compared(work, resource, noted(work, after, changed, checks), changed)
     return judged(after, await rules_of(work, resource.collection))
 
 
@@ -37,11 +50,13 @@ def changed_of(resource: AnyResource, before: object, after: object) -> list[str
     return [name for name in resource.changed_fields(before, after) if name in known or name.startswith(quality.CUSTOM)]
 
 
-def noted(work: UnitOfWork, record: Entity, changed: Collection[str]) -> Entity:
-    """The record with the times of what has changed, and without checks that were of other values."""
+def noted(work: UnitOfWork, record: Entity, changed: Collection[str], checks: Collection[FieldCheck] = ()) -> Entity:
+    """The record with the times of what has changed, and with `checks` of that instead of those of other values."""
     entity: Any = record
     times = quality.changed_times(entity, changed, now=work.now)
-    return cast("Entity", replace(entity, field_times=times, field_checks=quality.checks_left(entity, changed)))
+    new = [each for each in checks if each.field in changed]
+    left = quality.checks_left(entity, changed)
+    return cast("Entity", replace(entity, field_times=times, field_checks=(*left, *new)))
 
 
 def judged(record: Entity, rules: Rules) -> Entity:

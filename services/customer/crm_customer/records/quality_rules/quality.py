@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from crm_kit.errors import FieldViolation, InvalidArgument
+from crm_kit.proposed import Proposed
 
 from crm_customer.records.account_kinds import Kind, ValueTier
 from crm_customer.records.quality_rules.model import ExpectedField, QualityRule
@@ -27,6 +28,21 @@ class FieldCheck:
     checker_id: UUID
     source: str | None = None
     proof: str | None = None
+
+
+MAX_SOURCE, MAX_PROOF = 100, 500
+"""Characters of a check, as the contract has them for who confirms."""
+
+
+def proposed_check(field: str, proposed: Proposed, *, now: datetime) -> FieldCheck:
+    """How a value is known that somebody proposed with evidence: they found it, and said why and by what."""
+    source, proof = shortened(proposed.source, MAX_SOURCE), shortened(proposed.proof, MAX_PROOF)
+    return FieldCheck(field, now, proposed.proposer_id, source or None, proof or None)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning where it has more characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,8 @@ class Described(Protocol):
     def field_checks(self) -> tuple[FieldCheck, ...]: ...
     @property
     def field_times(self) -> tuple[FieldTime, ...]: ...
+    @property
+    def conflicting_fields(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +162,7 @@ def confirmed(record: Described, checks: Sequence[FieldCheck], known: Collection
 
 class Standing(enum.StrEnum):
     MISSING = "MISSING"
+    DISAGREES = "DISAGREES"
     STALE = "STALE"
     CURRENT = "CURRENT"
 
@@ -161,10 +180,11 @@ class FieldQuality:
 
 
 def field_qualities(record: Described, rule: QualityRule | None, *, now: datetime) -> tuple[FieldQuality, ...]:
-    """Field by field: what the rule expects, in its order, then what was confirmed besides."""
+    """Field by field: what the rule expects, in its order, then what was confirmed or is in conflict besides."""
     expected = rule.expected_fields if rule is not None else ()
     names = {each.field for each in expected}
-    besides = [ExpectedField(each.field, 0) for each in record.field_checks if each.field not in names]
+    others = dict.fromkeys([*(each.field for each in record.field_checks), *record.conflicting_fields])
+    besides = [ExpectedField(field, 0) for field in others if field not in names]
     return tuple(_field_quality(record, each, now) for each in (*expected, *besides))
 
 
@@ -174,5 +194,7 @@ def _field_quality(record: Described, expected: ExpectedField, now: datetime) ->
         return FieldQuality(field, Standing.MISSING, expected.weight)
     stale = stale_time(record, expected)
     standing = Standing.STALE if stale is not None and stale <= now else Standing.CURRENT
+    if field in record.conflicting_fields:
+        standing = Standing.DISAGREES
     check = next((each for each in record.field_checks if each.field == field), None)
     return FieldQuality(field, standing, expected.weight, known_time(record, field), stale, check)

@@ -58,9 +58,9 @@ class NotificationPreference:
     def wants_mail(self) -> bool:
         return any(each.mail is not Mail.NEVER for each in self.choices)
 
-    def choice(self, kind: NoticeKind, record: MutedRecord) -> Choice:
-        """How a notice of this kind on a record is told."""
-        if record in self.muted_records:
+    def choice(self, kind: NoticeKind, *records: MutedRecord) -> Choice:
+        """How a notice of this kind is told, on a record, and on those that it is at."""
+        if not set(records).isdisjoint(self.muted_records):
             return Choice(kind, in_app=False, mail=Mail.NEVER)
         chosen = (each for each in self.choices if each.kind is kind)
         return next(chosen, Choice(kind, in_app=True, mail=Mail.NEVER))

@@ -44,7 +44,8 @@ async def tell(work: UnitOfWork, notice: NoticeRaised, mails: Mails) -> None:
     kind = NoticeKind(KindName.Name(notice.kind).removeprefix(KIND_PREFIX))
     record = MutedRecord(notice.collection, UUID(notice.record_id))
     recipients = await recipients_among(work, [UUID(id) for id in notice.user_ids])
-    chosen = [(each, choice_of(each, kind, record)) for each in recipients]
+    about = records_of(notice)
+    chosen = [(each, choice_of(each, kind, *about)) for each in recipients]
     told = [(each, choice) for each, choice in chosen if choice.is_told]
     if not told:
         return
@@ -71,11 +72,18 @@ def count_of(notice: NoticeRaised) -> int:
     return max(notice.count, 1)
 
 
-def choice_of(recipient: Recipient, kind: NoticeKind, record: MutedRecord) -> Choice:
+def records_of(notice: NoticeRaised) -> list[MutedRecord]:
+    """The record that a notice is about, and the one that this is at: of a task, the record that it is a task of."""
+    at = notice.values.get("collection"), notice.values.get("record_id")
+    found = [(notice.collection, notice.record_id), at]
+    return [MutedRecord(collection, UUID(id)) for collection, id in found if collection and id]
+
+
+def choice_of(recipient: Recipient, kind: NoticeKind, *records: MutedRecord) -> Choice:
     """How somebody is told of it."""
     if recipient.preference is None:
         return Choice(kind, in_app=True, mail=Mail.NEVER)
-    return recipient.preference.choice(kind, record)
+    return recipient.preference.choice(kind, *records)
 
 
 def values_of(
