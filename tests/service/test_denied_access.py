@@ -40,7 +40,13 @@ PROTECTED = [rpc for rpc in RPCS.values() if rpc.permission != PUBLIC]
 GRANTED = [rpc for rpc in PROTECTED if rpc.permission not in (AUTHENTICATED, INTERNAL)]
 PLACES = [(rpc, path) for rpc in PROTECTED if rpc.permission != INTERNAL for path in paths_of(rpc)]
 UNOWNED = {kind for kind, example in EXAMPLES.items() if not example.owned}
-OWNED_PLACES = [(rpc, path) for rpc, path in PLACES if needed_kind(rpc, path) not in UNOWNED and rpc in GRANTED]
+# What is nobody's own, made with a file of one's own: with less than the scope ALL nothing is, whatever file is named.
+WHOLE_TENANTS = {"CreateFeedDelivery"}
+OWNED_PLACES = [
+    (rpc, path)
+    for rpc, path in PLACES
+    if needed_kind(rpc, path) not in UNOWNED and rpc in GRANTED and rpc.name not in WHOLE_TENANTS
+]
 # Where a record is made to refer to another. Uploads are imported by who may import.
 REFERENCES = [
     (rpc, path)
@@ -80,8 +86,6 @@ TAKEN_AS_GIVEN = {
         for noun in WITH_AUTOMATION.values()
         for verb in ("Create", "Update")
     ),
-    # Without the scope ALL nothing is delivered, whatever file is named.
-    ("CreateFeedDelivery", "feed_delivery.upload_id"),
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
     ("UpdateAccountMember", "account_member.account_id"),

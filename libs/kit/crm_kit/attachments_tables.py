@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, Uuid
 
-from crm_kit.database.tables import Kept, tenant_table, versioned_columns
+from crm_kit.database.tables import Kept, Violation, tenant_table, versioned_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,9 @@ def _parts(metadata: MetaData) -> Table:
     )
     kept = table.c.discard_time.is_(None)
     place = (table.c[name] for name in ("tenant_id", "file_id", "preview_pixels", "first_byte"))
-    Index("file_parts_place_index", *place, unique=True, postgresql_where=kept)
+    # Whoever comes second with the same bytes begins anew, and finds that they are there.
+    taken = Violation("conflict", "CONFLICT", "offset", "others kept the same bytes at the same time")
+    Index("file_parts_place_index", *place, unique=True, postgresql_where=kept, info={"violation": taken})
     Index("file_parts_discard_index", table.c.tenant_id, table.c.discard_time, postgresql_where=~kept)
     return table
 

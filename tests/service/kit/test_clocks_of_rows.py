@@ -9,9 +9,10 @@ from uuid import UUID
 
 import grpc
 import pytest
-from crm.customer.v1 import accounts_pb2, imports_pb2, tokens_pb2
+from crm.customer.v1 import accounts_pb2, imports_pb2, source_values_pb2, tokens_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.imports_pb2_grpc import ImportServiceStub
+from crm.customer.v1.source_values_pb2_grpc import SourceValueServiceStub
 from crm.customer.v1.tokens_pb2_grpc import TokenServiceStub
 from crm.sales.v1 import leads_pb2
 from crm.sales.v1.leads_pb2_grpc import LeadServiceStub
@@ -25,6 +26,7 @@ from crm_kit.clock import system_now
 from crm_kit.database.statements import compile_statement
 from crm_kit.database.tables import Clock
 from crm_kit.ids import new_id
+from crm_kit.resource.values import to_value
 from crm_kit.retention import tables_with_retention
 from crm_service_desk.mailboxes.commands import put_aside
 from sqlalchemy import Table, bindparam, select
@@ -95,6 +97,7 @@ async def test_of_customer(customer: Running) -> None:
         await import_a_bad_row(company)
         await tell_an_endpoint(company)
         await read_what_is_restricted(company)
+        await withdraw_what_a_source_says(company)
         await check(customer, company.tenant_id, tables_of(customer).values())
 
 
@@ -139,6 +142,18 @@ async def read_what_is_restricted(company: Company) -> None:
         accounts_pb2.RestrictAccountRequest(id=account.id, etag=account.etag, reason="key account"), metadata=metadata
     )
     await stub.GetAccount(accounts_pb2.GetAccountRequest(id=account.id), metadata=metadata)
+
+
+async def withdraw_what_a_source_says(company: Company) -> None:
+    account = await new_customer(company.customer, company.admin)
+    stub, metadata = SourceValueServiceStub(company.customer.channel), company.admin.metadata
+    said = {"industry": to_value("steel")}
+    request = source_values_pb2.StateAccountSourceValuesRequest(id=account.id, source="sap", values=said)
+    told = await stub.StateAccountSourceValues(request, metadata=metadata)
+    withdrawn = source_values_pb2.WithdrawAccountSourceValueRequest(
+        id=account.id, source_value_id=told.source_values[0].id
+    )
+    await stub.WithdrawAccountSourceValue(withdrawn, metadata=metadata)
 
 
 async def test_of_sales(sales: Running) -> None:

@@ -217,6 +217,11 @@ async def test_a_feed_is_the_whole_tenants(bringing: Bringing) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await own.feeds.PauseFeed(feeds_pb2.PauseFeedRequest(id=feed.id), metadata=own.user.metadata)
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    grants = {"feeds.deliver": Scope.TEAM, "imports.write": Scope.ALL}
+    team = bringing.by(await bringing.running.user(bringing.user.tenant_id, grants=grants))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await team.bring(feed, 0, [POWER])
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.bring(Feed(id=str(UUID(int=7))), 0, [POWER])
     assert reason_of(caught.value) == "FEED_NOT_FOUND"
