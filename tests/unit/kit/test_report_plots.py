@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from crm.resource.v1 import reports_pb2 as pb
@@ -251,7 +251,7 @@ def drawn(plot: Plot | Number) -> Iterator[Any]:
         shape = waiting.pop()
         if isinstance(shape, Label) and not getattr(shape, "_text", ""):
             continue
-        parts = shape.draw().contents if isinstance(shape, Widget) else getattr(shape, "contents", None)
+        parts = cast("Any", shape).draw().contents if isinstance(shape, Widget) else getattr(shape, "contents", None)
         if parts is None:
             yield shape
         else:
