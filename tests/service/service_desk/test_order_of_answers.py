@@ -169,3 +169,34 @@ async def test_where_no_mail_can_go_no_answer_goes(intake: Intake, inbox: Inbox,
     question = await intake.mail(f"From: {CHEN}\nReply-To: {wanted}\nMessage-ID: <1@x>\n\nhello".encode())
     message = await write(intake, question.case_id)
     assert list((await came_to(intake, message, "SENT")).to_addresses) == [CHEN]
+
+
+async def test_a_refused_login_is_not_tried_by_every_answer_that_is_written_meanwhile(intake: Intake) -> None:
+    tenant_id, metadata = intake.desk.user.tenant_id, intake.desk.user.metadata
+    soon = timedelta(minutes=15)
+
+    async def wait_of(message: Outbound) -> timedelta:
+        place = await place_of(intake, Due(tenant_id, UUID(message.id)))
+        assert place is not None
+        return place.due_time - system_now()
+
+    async with saying({"ehlo": b"250-mail.test\r\n250 AUTH PLAIN", "AUTH": b"535 5.7.8 no"}) as port:
+        box = await mailbox(intake, port)
+        first = await write(intake, (await asked(intake)).case_id)
+
+        async def refused_once() -> bool:
+            return (await get(intake, first)).failure == Outbound.FAILURE_SERVER_AWAY
+
+        await eventually(refused_once)
+        other = await write(intake, (await asked(intake, from_address="li@kunde.example", subject="meter")).case_id)
+        for message in (first, other):
+            request = pb.RetryOutboundMessageRequest(id=message.id)
+            await api(intake).RetryOutboundMessage(request, metadata=metadata)
+            assert await wait_of(message) > soon
+        assert [(await get(intake, each)).attempt_count for each in (first, other)] == [1, 0]
+    stub: Any = MailboxServiceStub(intake.running.channel)
+    password = mailboxes_pb2.SetMailboxPasswordRequest(id=box.id, password=PASSWORD)
+    async with serving_mail(Inbox(port=port)):
+        await stub.SetMailboxPassword(password, metadata=metadata)
+        await api(intake).RetryOutboundMessage(pb.RetryOutboundMessageRequest(id=first.id), metadata=metadata)
+        await came_to(intake, first, "SENT")

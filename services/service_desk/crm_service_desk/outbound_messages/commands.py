@@ -21,7 +21,7 @@ from crm_service_desk.cases.model import Case, Medium
 from crm_service_desk.cases.resource import CASES
 from crm_service_desk.mail.reports import Action, DeliveryReport
 from crm_service_desk.outbound_messages.model import GIVE_UP_AFTER, OutboundMessage, Report, State
-from crm_service_desk.outbound_messages.queries import find_by_source
+from crm_service_desk.outbound_messages.queries import find_by_source, refused_until
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 from crm_service_desk.outbound_messages.tables import outbound_queue
 
@@ -37,14 +37,15 @@ UNDELIVERED = (State.FAILED, State.BOUNCED)
 MAX_NOTE = 20_000
 
 
-def queue(work: UnitOfWork, message: OutboundMessage, *, by_mailbox: bool) -> None:
+async def queue(work: UnitOfWork, message: OutboundMessage, *, by_mailbox: bool) -> None:
     """Gather that a message is to go from now on, for as long as anything is tried, by the machines' clock."""
     now = system_now()
+    due = await refused_until(work, message.channel_id, now) if by_mailbox else None
     values: dict[str, Any] = {
         "case_id": message.case_id,
         "first_attempt": message.attempt_count,
         "by_mailbox": by_mailbox,
-        "due_time": now,
+        "due_time": due or now,
         "end_time": now + GIVE_UP_AFTER,
     }
     work.execute(put_in_queue(), message_id=message.id, channel_id=message.channel_id, **values)
@@ -57,13 +58,15 @@ def cancel_message(work: UnitOfWork, before: OutboundMessage) -> OutboundMessage
     return OUTBOUND_MESSAGES.save(work, before, after, events.OutboundMessageCancelled)
 
 
-def retry_message(work: UnitOfWork, before: OutboundMessage, *, by_mailbox: bool) -> OutboundMessage:
+async def retry_message(work: UnitOfWork, before: OutboundMessage, *, by_mailbox: bool) -> OutboundMessage:
     """Have a message sent again."""
     after = before.retry()
     if before.state is State.QUEUED:
-        work.execute(hasten(), message_id=before.id, due_time=system_now(), first_attempt=before.attempt_count)
+        now = system_now()
+        due = await refused_until(work, before.channel_id, now) if by_mailbox else None
+        work.execute(hasten(), message_id=before.id, due_time=due or now, first_attempt=before.attempt_count)
     else:
-        queue(work, after, by_mailbox=by_mailbox)
+        await queue(work, after, by_mailbox=by_mailbox)
     return OUTBOUND_MESSAGES.save(work, before, after, events.OutboundMessageRetried)
 
 

@@ -80,7 +80,7 @@ async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMes
     )
     put_references(work, channel, message)
     created = OUTBOUND_MESSAGES.create(work, message)
-    queue(work, created, by_mailbox=by_mail)
+    await queue(work, created, by_mailbox=by_mail)
     if automatic:
         await note(work, case, created.text)
     return created

@@ -21,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     exists,
     false,
+    func,
     not_,
     or_,
     select,
@@ -34,6 +35,8 @@ from crm_service_desk.cases.model import Case
 from crm_service_desk.inbound_messages.model import InboundMessage
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.inbound_messages.tables import inbound_messages
+from crm_service_desk.mailboxes.model import Failure as MailboxFailure
+from crm_service_desk.mailboxes.tables import mailboxes
 from crm_service_desk.outbound_messages.model import OutboundMessage
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 from crm_service_desk.outbound_messages.tables import outbound_messages, outbound_queue
@@ -199,6 +202,24 @@ def place_of_message() -> Select[Any]:
 
 
 @statement
+def next_of_refused() -> Select[Any]:
+    """When something of a channel is tried next, of whose mailbox a server has refused the login."""
+    queue, boxes = outbound_queue.c, mailboxes.c
+    is_refused = exists().where(
+        boxes.tenant_id == queue.tenant_id,
+        boxes.channel_id == queue.channel_id,
+        boxes.sending_failure.in_([MailboxFailure.LOGIN_REFUSED, MailboxFailure.KEY_CHANGED]),
+    )
+    return select(func.min(queue.due_time).label("due_time")).where(
+        queue.tenant_id == bindparam("tenant_id"),
+        queue.channel_id == bindparam("channel_id"),
+        queue.by_mailbox,
+        queue.due_time > bindparam("now", type_=DateTime(timezone=True)),
+        is_refused,
+    )
+
+
+@statement
 def holding_in_case() -> Select[Any]:
     queue = outbound_queue.c
     return (
@@ -240,6 +261,12 @@ async def find_newest(reader: Reader, case_id: UUID) -> Newest | None:
 async def has_waiting(reader: Reader, case_id: UUID, channel_id: UUID) -> bool:
     """Whether a message of a case is still to go by a channel, for which the next one waits."""
     return await reader.one(holding_in_case(), case_id=case_id, channel_id=channel_id) is not None
+
+
+async def refused_until(reader: Reader, channel_id: UUID, now: datetime) -> datetime | None:
+    """Until when nothing is tried of a channel, by the machines' clock: servers lock out who comes again and again."""
+    row = await reader.one(next_of_refused(), channel_id=channel_id, now=now)
+    return row["due_time"] if row else None
 
 
 async def find_strangers(reader: Reader, case: Case, asked: Sequence[str]) -> list[str]:

@@ -48,6 +48,6 @@ class OutboundMessageServicer:
     ) -> pb.OutboundMessage:
         before = await OUTBOUND_MESSAGES.target(work, request)
         channel = await CHANNELS.get(work, before.channel_id)
-        message = commands.retry_message(work, before, by_mailbox=channel.kind is ChannelKind.MAIL)
+        message = await commands.retry_message(work, before, by_mailbox=channel.kind is ChannelKind.MAIL)
         work.after_commit.append(self._wake)
         return OUTBOUND_MESSAGES.message(work, message)
