@@ -151,3 +151,5 @@ def test_nothing_is_observed_in_the_future_but_for_clocks_that_differ() -> None:
     assert observed(NOW + timedelta(minutes=5), now=NOW) == NOW + timedelta(minutes=5)
     with pytest.raises(InvalidArgument):
         observed(NOW + timedelta(minutes=6), now=NOW)
+    with pytest.raises(InvalidArgument):
+        observed(NOW.replace(year=26), now=NOW)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from crm_kit.collation.keys import MAX_CHARACTERS, collation_key
 from crm_kit.errors import FailedPrecondition, denied, invalid_field
+from crm_kit.zones import check_plausible
 
 MAX_OF_FIELD = 20
 """Sources that say something of one field of a record."""
@@ -95,9 +96,14 @@ def _full(said: str, most: int) -> FailedPrecondition:
 
 
 def observed(time: datetime | None, *, now: datetime) -> datetime:
-    """When a source was found to say something: now, where that is not told. InvalidArgument for what is to come."""
+    """When a source was found to say something: now, where that is not told.
+
+    InvalidArgument for what is to come, and for a time that is typed wrongly: as 0026 it would never be the newest.
+    """
     if time is not None and time > now + MAX_AHEAD:
         raise invalid_field("observed_time", "past", "lies more than five minutes in the future")
+    if time is not None:
+        check_plausible(time, field="observed_time")
     return now if time is None else time
 
 
