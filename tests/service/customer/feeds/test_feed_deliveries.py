@@ -25,7 +25,7 @@ async def test_a_delivery_is_imported_once_and_says_what_became_of_its_rows(brin
     assert await bringing.industries() == {"华信电力": "energy", "北辰钢铁": "steel"}
     (job,) = await bringing.imports_of(second)
     assert (job.id, job.external_source) == (second.import_id, "erp")
-    seen = await bringing.feed_is(feed, last_day=day(1))
+    seen = await bringing.feed_is(feed, last_data_date=day(1))
     assert seen.health == feeds_pb2.Feed.HEALTH_OK
     assert seen.last_delivery_time == second.create_time
     assert await told(bringing.running, bringing.user) == [], "nobody is told of what goes well each night"
@@ -38,10 +38,14 @@ async def test_the_same_delivery_again_is_answered_with_what_is_kept_and_another
     first = await bringing.bring(feed, 0, [POWER])
     for again in (
         await bringing.bring(feed, 0, [POWER]),
-        await bringing.send(feed, delivery_id="kna1-0", day=day(0), upload_id=first.upload_id),
+        await bringing.send(feed, delivery_id="kna1-0", data_date=day(0), upload_id=first.upload_id),
     ):
         assert (again.id, again.upload_id) == (first.id, first.upload_id)
-    for fields, differs in (({"rows": [STEEL]}, "upload_id"), ({"day": day(1)}, "day"), ({"expected_rows": 1}, "exp")):
+    for fields, differs in (
+        ({"rows": [STEEL]}, "upload_id"),
+        ({"data_date": day(1)}, "data_date"),
+        ({"expected_rows": 1}, "exp"),
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await bringing.bring(feed, 0, **{"rows": [POWER]} | fields)
         assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
@@ -71,7 +75,7 @@ async def test_what_differs_from_its_control_totals_is_held_and_nothing_of_it_is
     assert (await bringing.ended(few)).created_count == 2
     assert (await bringing.ended(right)).skipped_count == 2
     assert (await bringing.get(other)).import_id == ""
-    await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_OK, last_day=day(2))
+    await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_OK, last_data_date=day(2))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.release(few)
     assert reason_of(caught.value) == "ILLEGAL_STATE"
@@ -99,7 +103,7 @@ async def test_an_older_day_is_held_and_once_released_overwrites_nothing_that_is
     done = await bringing.ended(older)
     assert (done.created_count, done.updated_count, done.failed_count) == (1, 0, 1)
     assert await bringing.industries() == {"华信电力": "power", "北辰钢铁": "steel"}
-    assert (await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_OK)).last_day == day(6)
+    assert (await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_OK)).last_data_date == day(6)
 
 
 async def test_an_older_day_of_a_feed_that_only_updates_cannot_be_released(bringing: Bringing) -> None:
@@ -154,12 +158,12 @@ async def test_files_of_others_and_days_to_come_are_refused(bringing: Bringing) 
     feed = await bringing.feed()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.bring(feed, 365 + 3, [POWER])
-    assert [each.field for each in violations_of(caught.value)] == ["feed_delivery.day"]
+    assert [each.field for each in violations_of(caught.value)] == ["feed_delivery.data_date"]
     grants = {"feeds.deliver": Scope.ALL, "imports.write": Scope.OWN}
     program = bringing.by(await bringing.running.user(bringing.user.tenant_id, grants=grants))
     theirs = await bringing.upload(as_csv([("客户名称",), ("x",)]))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await program.send(feed, delivery_id="a", day=day(0), upload_id=theirs)
+        await program.send(feed, delivery_id="a", data_date=day(0), upload_id=theirs)
     assert reason_of(caught.value) == "UPLOAD_NOT_FOUND"
     # A program that may do nothing but bring files has them written by the rights of who activated the feed.
     brought = await program.bring(feed, 0, [POWER])

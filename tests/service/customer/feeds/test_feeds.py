@@ -61,7 +61,7 @@ async def test_who_is_responsible_is_told_once_for_each_window_that_passes_witho
     expected = (due + timedelta(hours=8)).date() - timedelta(days=1)
     await move_clock(running, tenant_id, due - system_now().replace(tzinfo=None) + timedelta(minutes=1), 2)
     late = await bringing.feed_is(feed, health=Feed.HEALTH_LATE)
-    assert late.missing_day == expected.isoformat()
+    assert late.missing_date == expected.isoformat()
     (notice,) = await raised(running, tenant_id)
     assert (notice.collection, notice.record_id) == ("feeds", feed.id)
     assert notice.record_name == f"{feed.display_name} {expected.isoformat()}"
@@ -70,12 +70,12 @@ async def test_who_is_responsible_is_told_once_for_each_window_that_passes_witho
     )
     assert [each.id for each in listed.feeds] == [feed.id]
     # It comes after all; two more pass, and another look finds nothing new.
-    brought = await bringing.bring(feed, 0, [POWER], day=expected.isoformat())
+    brought = await bringing.bring(feed, 0, [POWER], data_date=expected.isoformat())
     await bringing.ended(brought)
-    assert (await bringing.feed_is(feed, health=Feed.HEALTH_OK)).missing_day == ""
+    assert (await bringing.feed_is(feed, health=Feed.HEALTH_OK)).missing_date == ""
     after = due - system_now().replace(tzinfo=None) + timedelta(days=2, minutes=1)
     await move_clock(running, tenant_id, after, 3)
-    await bringing.feed_is(feed, missing_day=(expected + timedelta(days=2)).isoformat())
+    await bringing.feed_is(feed, missing_date=(expected + timedelta(days=2)).isoformat())
     await look(running)
     assert await told(running, bringing.user) == ["FEED_LATE"] * 3
 

@@ -85,7 +85,9 @@ async def count_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, cou
     if before.state is not State.RECEIVED:
         return before
     earlier = await work.one(one_before(), feed_id=feed.id, id=before.id, create_time=before.create_time)
-    twin = await work.one(same_day(), feed_id=feed.id, id=before.id, day=before.day, create_time=before.create_time)
+    twin = await work.one(
+        same_day(), feed_id=feed.id, id=before.id, day=before.data_date, create_time=before.create_time
+    )
     same_content = earlier is not None and counted.rows > 0 and earlier["content_digest"] == before.content_digest
     after = before.count(
         counted,
@@ -190,7 +192,7 @@ def tell(
     work: UnitOfWork, feed: Feed, delivery: FeedDelivery, kind: "Kind.ValueType", outcome: str = "", text: str = ""
 ) -> None:
     """Gather a notice about a delivery for who is responsible for its feed."""
-    name = f"{feed.display_name} {delivery.day.isoformat()}"
+    name = f"{feed.display_name} {delivery.data_date.isoformat()}"
     record = (FEED_DELIVERIES.collection, delivery.id)
     values = {OUTCOME: outcome} if outcome else {}
     raise_notice(work, kind, [feed.responsible_id], record=record, name=name, text=text, values=values, also_actor=True)

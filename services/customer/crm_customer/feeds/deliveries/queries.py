@@ -57,7 +57,7 @@ def last_ended() -> Select[Any]:
 def arrived_from() -> Select[Any]:
     """Whether there is one for a day or a later one that something comes of."""
     columns = feed_deliveries.c
-    found = select(columns.id).where(*_of_feed(), columns.day >= bindparam("day"), columns.state.not_in(VAIN))
+    found = select(columns.id).where(*_of_feed(), columns.data_date >= bindparam("day"), columns.state.not_in(VAIN))
     return found.limit(1)
 
 
@@ -67,7 +67,7 @@ def same_day() -> Select[Any]:
     columns = feed_deliveries.c
     found = select(columns.id).where(
         *_of_feed(),
-        columns.day == bindparam("day"),
+        columns.data_date == bindparam("day"),
         columns.state.not_in(VAIN),
         columns.create_time <= bindparam("create_time"),
         columns.id != bindparam("id"),
