@@ -223,7 +223,7 @@ class Turns:
 
 
 def turns_of(deliveries: Iterable[FeedDelivery], *, last_data_date: date | None, active: bool, now: datetime) -> Turns:
-    """What comes next of the open deliveries of a feed, as they stand; `last_data_date` is the newest whose values are in.
+    """What comes next of the open deliveries of a feed; `last_data_date` is the newest of which values are in.
 
     One is carried out at a time, the earliest day first, and those of a day as they arrived. It waits for an earlier
     one that is not counted yet, or that is held and may still be released. What is older than `last_data_date` is held;
