@@ -71,6 +71,11 @@ KEPT = compile_statement(
 )
 
 
+STORED = compile_statement(
+    select(func.sum(parts.c.size_bytes).label("bytes")).where(parts.c.tenant_id == bindparam("tenant_id"))
+)
+
+
 async def used(intake: Intake) -> int:
     """How many bytes the tenant's files take."""
     async with intake.running.unit_of_work(intake.desk.user.tenant_id) as work:
@@ -136,6 +141,11 @@ async def test_what_is_refused_is_named_with_the_reason_and_the_rest_is_taken(
         "third.bin",
     ]
     assert await used(intake) == 3_000
+    # What there was no room for, or was too large, did not go into the store first.
+    async with intake.running.unit_of_work(intake.desk.user.tenant_id) as work:
+        row = await work.one(STORED)
+        assert row is not None
+        assert row["bytes"] == 3_000
 
 
 async def test_a_fifth_of_the_room_is_left_for_what_people_attach() -> None:

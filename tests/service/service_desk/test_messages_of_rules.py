@@ -5,14 +5,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from crm.resource.v1 import automation_rules_pb2 as rules_pb2
 from crm.service_desk.v1 import cases_pb2, channels_pb2
 from crm.service_desk.v1 import outbound_messages_pb2 as pb
+from crm_kit.automation.rules.model import StopReason
+from crm_kit.automation.running import LIMITS
+from crm_kit.automation.runs.model import State
 from crm_kit.identity.access import Scope
 from crm_service_desk.outbound_messages import automatic
 from crm_service_desk.outbound_messages.automatic import ANSWERS_WITHIN, answers_program
 from crm_service_desk.outbound_messages.queries import Newest
 
-from tests.service.automating import FAILED, STOPPED_LOOP, SUCCEEDED, Rules, create, on, settled
+from tests.service.automating import FAILED, STOPPED_LOOP, SUCCEEDED, Rules, create, looked, on, reaches, settled
 from tests.service.mailing import Inbox, serving_mail
 from tests.service.running import refused
 from tests.service.service_desk.desk import Desk, state_of
@@ -199,3 +203,34 @@ def test_what_is_written_soon_behind_a_program_answers_it(
     newest: Newest | None, is_people: bool, answers: bool
 ) -> None:
     assert answers_program(newest, is_people=is_people, now=NOW) is answers
+
+
+async def test_what_others_bring_about_stops_no_rule(
+    intake: Intake, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "MAX_A_DAY", 1)
+    monkeypatch.setitem(LIMITS, State.FAILED, (2, StopReason.FAILURES))
+    user, rules = intake.desk.user, rules_of(intake)
+    rule = await rules.active(user, writes())
+    await asked(intake)
+    for _ in range(3):
+        await intake.bring(from_address=CHEN)
+    # Nor do those who cannot be answered at all.
+    for number in range(3):
+        await intake.mail(f"From: printer\nMessage-ID: <p{number}@x>\nSubject: toner\n\nlow".encode())
+    assert len(await written(intake)) == 1
+    runs = await rules.runs_of(user, rule)
+    assert [(each.state, each.reason) for each in runs] == [*[(FAILED, AUTOMATIC)] * 6, (SUCCEEDED, "")]
+    assert (await rules.get(user, rule)).state == rules_pb2.AutomationRule.STATE_ACTIVE
+
+
+async def test_a_reminder_that_sets_itself_off_by_its_own_note_is_stopped(intake: Intake, inbox: Inbox) -> None:
+    user, rules = intake.desk.user, rules_of(intake)
+    rule = await rules.active(user, writes(), trigger=reaches("update_time", at="", offset_minutes=5))
+    await asked(intake)
+    for _ in range(3):
+        await intake.desk.advance(timedelta(minutes=6))
+        await looked(intake.running)
+    assert len(await written(intake)) == 1
+    runs = [(each.state, each.reason) for each in await rules.runs_of(user, rule)]
+    assert runs == [(STOPPED_LOOP, "AUTOMATION_LOOP"), (SUCCEEDED, "")]

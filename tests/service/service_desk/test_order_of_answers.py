@@ -139,3 +139,33 @@ async def test_a_mailbox_that_cannot_send_says_so_and_those_who_look_after_it_ar
         await sending_of(intake, hours=12).send(due)
     assert name_of(await get(intake, message)) == "SENT"
     assert [each.id for each in await boxes("NOT sending_failure:*")] == [box.id]
+
+
+async def test_what_waited_for_an_earlier_one_has_its_two_days_behind_it(intake: Intake, inbox: Inbox) -> None:
+    await mailbox(intake, inbox.port)
+    question = await asked(intake)
+    first = await put_off(intake, inbox, question.case_id)
+    second = await write(intake, question.case_id, text="second")
+    waits = Due(first.tenant_id, UUID(second.id))
+    sending = sending_of(intake, hours=53)
+    await sending.send(waits)
+    assert name_of(await get(intake, second)) == "QUEUED"
+    await sending.send(first)
+    given_up = await get(intake, Outbound(id=str(first.message_id)))
+    assert (name_of(given_up), given_up.failure) == ("FAILED", Outbound.FAILURE_TRIED_TOO_LONG)
+    inbox.replies[CHEN] = "451 4.7.1 greylisted"
+    await sending.send(waits)
+    tried = await get(intake, second)
+    assert (name_of(tried), tried.failure, tried.attempt_count) == ("QUEUED", Outbound.FAILURE_PUT_OFF, 1)
+    await sending_of(intake, hours=53 + 47).send(waits)
+    assert name_of(await get(intake, second)) == "QUEUED"
+    await sending_of(intake, hours=53 + 49).send(waits)
+    assert name_of(await get(intake, second)) == "FAILED"
+
+
+@pytest.mark.parametrize("wanted", ["undisclosed", "the office <no one@kunde.example>", "a@b", "<>"])
+async def test_where_no_mail_can_go_no_answer_goes(intake: Intake, inbox: Inbox, wanted: str) -> None:
+    await mailbox(intake, inbox.port)
+    question = await intake.mail(f"From: {CHEN}\nReply-To: {wanted}\nMessage-ID: <1@x>\n\nhello".encode())
+    message = await write(intake, question.case_id)
+    assert list((await came_to(intake, message, "SENT")).to_addresses) == [CHEN]

@@ -151,3 +151,19 @@ async def test_what_is_no_report_and_no_request_is_refused_by_name(intake: Intak
     assert (await report(web, intake, foreign, taken, "sent")).status_code == 422
     intake.mailbox = mine
     assert name_of(await get(intake, message)) == "SENDING"
+
+
+async def test_what_waited_for_one_that_nobody_took_is_there_for_two_days_behind_it(
+    intake: Intake, web: httpx.AsyncClient
+) -> None:
+    await rotated(intake)
+    case_id = await asked(intake)
+    first, second = [await write(intake, case_id, text=text) for text in ("first", "second")]
+    sending, tenant_id = sending_of(intake, hours=49), intake.desk.user.tenant_id
+    # Whichever comes first.
+    for message in (second, first, second, second):
+        await sending.send(Due(tenant_id, UUID(message.id)))
+    assert [name_of(await get(intake, each)) for each in (first, second)] == ["FAILED", "QUEUED"]
+    assert (await get(intake, second)).failure == 0
+    await sending_of(intake, hours=49 + 49).send(Due(tenant_id, UUID(second.id)))
+    assert name_of(await get(intake, second)) == "FAILED"

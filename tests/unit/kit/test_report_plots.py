@@ -1,9 +1,10 @@
 """Charts of reports: what is drawn are the figures of the table, within the page, whatever groups are called."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Any, cast
 
 import pytest
 from crm.resource.v1 import reports_pb2 as pb
@@ -13,6 +14,9 @@ from crm_kit.reports.pdf import FONT, HEIGHT, MARGIN, SIZE, WIDTH, cut_to, pdf_o
 from crm_kit.reports.plots import MAX_GROUPS, MAX_PLOTS, MAX_SERIES, Number, Plot, plots_of
 from hypothesis import given
 from hypothesis import strategies as st
+from reportlab.graphics.charts.textlabels import Label
+from reportlab.graphics.shapes import Circle, PolyLine, Rect, String
+from reportlab.graphics.widgetbase import Widget
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
 
@@ -238,3 +242,81 @@ def test_charts_come_before_a_table_that_has_every_row(chart: Chart) -> None:
     assert ("sum:amount 合计 CNY" in texts[: texts.index("负责人")]) == (chart is not Chart.TABLE)
     assert ("+275 (1000)" in texts) == (chart is Chart.NUMBER)
     assert file == pdf_of(answer, "zh", name="客户报表", day=DAY, chart=chart)
+
+
+def drawn(plot: Plot | Number) -> Iterator[Any]:
+    """All shapes of its chart that have no parts."""
+    waiting: list[Any] = [drawing_of(plot, WIDTH - 2 * MARGIN, FONT, partial(cut_to, measure=MEASURE))]
+    while waiting:
+        shape = waiting.pop()
+        if isinstance(shape, Label) and not getattr(shape, "_text", ""):
+            continue
+        parts = cast("Any", shape).draw().contents if isinstance(shape, Widget) else getattr(shape, "contents", None)
+        if parts is None:
+            yield shape
+        else:
+            waiting += parts
+
+
+@pytest.mark.parametrize("amounts", [(-5, -2), (-5,), (5, -2), (5, 2)])
+def test_bars_are_as_long_as_their_figures_also_where_all_are_less_than_nothing(amounts: Sequence[int]) -> None:
+    answer = answer_of(OWNER)
+    for number, amount in enumerate(amounts):
+        add(answer, [(str(number), "华信")], Decimal(amount))
+    bars = sorted(each.width for each in drawn(the_plot(answer, Chart.BAR)) if isinstance(each, Rect))
+    assert bars == pytest.approx([amount * abs(bars[0]) / abs(min(amounts)) for amount in sorted(amounts)])
+
+
+def test_a_line_goes_through_its_figures_and_has_gaps_where_nothing_is_known() -> None:
+    answer = answer_of(MONTH, measures=["avg:amount"])
+    for month, amount in ((1, -5), (2, -2), (4, -3)):
+        add(answer, [(date(2026, month, 1).isoformat(), "")], Decimal(amount), measure="avg:amount")
+    plot = the_plot(answer, Chart.LINE)
+    shapes = list(drawn(plot))
+    (line,) = [each for each in shapes if isinstance(each, PolyLine)]
+    dots = sorted((each.cx, each.cy) for each in shapes if isinstance(each, Circle))
+    (low, bottom), (middle, top), (right, height) = dots
+    assert line.points == [low, bottom, middle, top]
+    # April is as far from February as that is from December.
+    assert (right - middle, top - bottom) == pytest.approx((2 * (middle - low), 3 * (height - bottom) / 2))
+
+
+def test_steps_of_a_funnel_say_their_figures_whatever_they_are() -> None:
+    answer = answer_of(OWNER)
+    for number, amount in enumerate((Decimal(9), Decimal(-4), None)):
+        add(answer, [(str(number), "华信")], amount)
+    said = [each.text for each in drawn(the_plot(answer, Chart.FUNNEL)) if isinstance(each, String)]
+    assert sorted(said) == ["", "-4", "9", "sum:amount 合计 CNY", "华信", "华信", "华信"]
+
+
+def test_small_figures_are_told_apart_on_the_axis() -> None:
+    answer = answer_of(OWNER)
+    add(answer, [("1", "华信")], Decimal("0.004"))
+    said = [each.text for each in drawn(the_plot(answer, Chart.BAR)) if isinstance(each, String)]
+    assert {"0", "0.001", "0.002", "0.003", "0.004"} <= {*said}
+
+
+def test_figures_are_told_in_a_unit_of_those_that_are_drawn() -> None:
+    answer = answer_of(OWNER)
+    for number in range(MAX_GROUPS[Chart.BAR] + 1):
+        add(answer, [(str(number), "华信")], Decimal(7 if number < MAX_GROUPS[Chart.BAR] else 10**9))
+    plot = the_plot(answer, Chart.BAR)
+    assert ({*plot.series[0].values}, plot.title) == ({7.0}, "sum:amount 合计 CNY")
+
+
+def test_between_moments_no_difference_is_told() -> None:
+    answer = answer_of(OWNER, measures=["max:close_time"], compared=True)
+    cell = answer.total.cells.add(measure="max:close_time")
+    cell.figure.moment, cell.compared.moment = "2027-01-01", "2026-01-01"
+    (number,) = plots_of(answer, Chart.NUMBER, "zh")
+    said = [each.text for each in drawn(number) if isinstance(each, String)]
+    assert [each.strip() for each in said if "2026" in each] == ["(2026-01-01)"]
+
+
+def test_a_thousand_days_are_drawn_in_time() -> None:
+    answer = answer_of(("close_time:day", "日期"), OWNER)
+    for day in range(MAX_GROUPS[Chart.LINE]):
+        owner = str(day % 8)
+        add(answer, [((DAY + timedelta(days=day)).isoformat(), ""), (owner, owner)], Decimal(day))
+    shapes = [type(each) for each in drawn(the_plot(answer, Chart.LINE))]
+    assert (shapes.count(PolyLine), shapes.count(Circle)) == (8, 0)

@@ -16,6 +16,7 @@ from crm_service_desk.mail.streaming import (
     MAX_FILES,
     MAX_LETTER_BYTES,
     MAX_MAIL_BYTES,
+    MAX_PARTS,
     FileBegins,
     FileBytes,
     FileEnds,
@@ -242,3 +243,21 @@ def test_a_large_mail_is_never_in_memory_and_one_without_end_is_cut_off() -> Non
     assert size == pytest.approx(MAX_MAIL_BYTES * 57 / 77, rel=0.001)
     assert len(stream.letter) < MAX_LETTER_BYTES
     assert peak < 8 * len(piece)
+
+
+def test_a_mail_that_is_made_to_keep_us_busy_is_not_taken_apart_to_its_end() -> None:
+    head = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nhello\n"
+    for part in (b"--b\n\nx\n", b"--b\nContent-Type:a/b\n\nx\n", b"--b\n" + b"A: b\n" * 50_000 + b"\nx\n"):
+        found, stream = files_in([head, part * (700_000 // len(part) + 1), part * (700_000 // len(part) + 1), b"--b--"])
+        assert [each[0] for each in found].count(None) == 1, part[:20]
+        assert len(found) <= MAX_FILES + 1
+        assert stream.letter.count(b"\n--b\n") <= MAX_PARTS
+        assert (parse_mail(bytes(stream.letter)).text or "").startswith("hello")
+
+
+def test_lines_that_look_like_boundaries_are_bytes_of_their_file_and_no_steps_of_their_own() -> None:
+    stream = MailStream()
+    stream.feed(b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/x-data\n\n")
+    for line in (b"--x\n", b"--bx\n", b"--b " + b" " * 900 + b"x\n", b"\n--\n"):
+        steps = stream.feed(line * 10_000)
+        assert [type(each) for each in steps] == [FileBytes], line[:20]

@@ -282,3 +282,38 @@ def test_a_page_never_shows_more_than_it_has(text: str) -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=50))
 def test_what_was_written_in_utf_8_is_read_so(text: str) -> None:
     assert as_text(text.encode()) == text.replace("\ufeff", "")
+
+
+TEXT, PAGE, PICTURE = (
+    b"Content-Type: text/plain\n\n%s",
+    b"Content-Type: text/html\n\n<p>%s</p>",
+    b"Content-Type: image/png\n\nx",
+)
+
+
+def parts(kind: bytes, *within: bytes) -> bytes:
+    """A part of that kind with these in it."""
+    boundary = b"b-" + kind
+    lines = b"".join(b"--" + boundary + b"\n" + each + b"\n" for each in within)
+    return b"Content-Type: multipart/%s; boundary=%s\n\n%s--%s--\n" % (kind, boundary, lines, boundary)
+
+
+BOTH = parts(b"alternative", TEXT % b"plain", PAGE % b"page")
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (parts(b"mixed", TEXT % b"one", PICTURE, TEXT % b"two"), "one\n\ntwo"),
+        (parts(b"mixed", PAGE % b"one", PICTURE, PAGE % b"two"), "one\n\ntwo"),
+        (parts(b"mixed", PAGE % b"what they want", TEXT % b"a footer"), "what they want\n\na footer"),
+        (parts(b"mixed", BOTH, TEXT % b"a footer"), "plain\n\na footer"),
+        (parts(b"alternative", PAGE % b"page", TEXT % b"plain"), "plain"),
+        (parts(b"alternative", TEXT % b" ", parts(b"related", PAGE % b"page", PICTURE)), "page"),
+        (parts(b"mixed", TEXT % b"see below", b"Content-Type: message/rfc822\n\n" + TEXT % b"forwarded"), "see below"),
+        (parts(b"mixed", PICTURE, b"Content-Type: message/rfc822\n\n" + BOTH), "plain"),
+        (parts(b"mixed", PICTURE, b"Content-Type: text/plain; name=a.txt\n\nfile"), None),
+    ],
+)
+def test_what_stands_between_pictures_is_read_and_nothing_twice(part: bytes, text: str | None) -> None:
+    assert parse_mail(b"From: a@kunde.example\n" + part).text == text

@@ -16,9 +16,10 @@ from sqlalchemy import bindparam, update
 
 from crm_kit.attachments.model import PART_LASTS
 from crm_kit.attachments.queries import WHOLE, Part, parts
+from crm_kit.attachments.room import room_left
 from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
-from crm_kit.database.work import UnitOfWork, unit_of_work
+from crm_kit.database.work import ReadSession, UnitOfWork, unit_of_work
 from crm_kit.errors import Conflict, Unavailable
 from crm_kit.file_store.store import FileStore
 from crm_kit.identity.access import Actor, Scope
@@ -64,6 +65,10 @@ class Contents:
             await work.commit()
         await self._store.put(self._key(actor.tenant_id, part.key), content)
         return part
+
+    async def room_left(self, actor: Actor, now: datetime, *, most: int) -> int:
+        """How many bytes more of so many the files of a tenant may take, before some are stored for nothing."""
+        return await room_left(ReadSession(self._database, actor, scope=Scope.ALL, now=now), most=most)
 
     async def read(self, tenant_id: UUID, within: Sequence[Part], first: int, end: int) -> bytes:
         """The bytes from `first` to before `end`, of the parts that have them. Unavailable where any are missing."""

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, update
+from sqlalchemy import BigInteger, Select, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from crm_kit.attachments.queries import room
 from crm_kit.database.statements import statement
-from crm_kit.database.work import UnitOfWork
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.errors import CrmError, ResourceExhausted
 
 
@@ -34,9 +34,20 @@ async def try_room(work: UnitOfWork, size_bytes: int, *, most: int) -> bool:
     return await work.one(more_room(), size_bytes=size_bytes, most=most) is not None
 
 
+async def room_left(reader: Reader, *, most: int) -> int:
+    """How many bytes more could be taken at this moment; `try_room` says whether they can."""
+    row = await reader.one(used_room())
+    return most - (row["used_bytes"] if row else 0)
+
+
 def give_back_room(work: UnitOfWork, size_bytes: int) -> None:
     """Gather that so many bytes fewer are taken."""
     work.execute(less_room(), size_bytes=size_bytes)
+
+
+@statement
+def used_room() -> Select[Any]:
+    return select(room.c.used_bytes).where(room.c.tenant_id == bindparam("tenant_id"))
 
 
 @statement

@@ -91,7 +91,7 @@ class Doing:
         elif action.webhook_call is not None:
             effect = tell_webhook(work, action.webhook_call, subject, record, shown)
         elif action.creation is not None:
-            effect = await self._create(work, action.creation, subject, shown)
+            effect = await self._create(work, action.creation, subject, record, shown)
         else:
             return await self._change(work, action, subject, record, shown)
         await work.flush()
@@ -119,7 +119,7 @@ class Doing:
         changed = tuple(name for name in names if name.partition(".")[0] in watched.resource.contract)
         return Effect(action.verb, etag_of(later[0]["version"] if later else target.version), changed, action.target)
 
-    async def _create(self, work: UnitOfWork, creation: Creation, subject: Subject, shown: Any) -> Effect:
+    async def _create(self, work: UnitOfWork, creation: Creation, subject: Subject, record: Any, shown: Any) -> Effect:
         """Create a record with what the rule says of the one that it runs on."""
         created = subject.watched.creatable.get(creation.collection)
         if created is None:
@@ -127,7 +127,11 @@ class Doing:
         cause, record_id = subject.cause(work), str(subject.id)
         request = creation_of(subject.watched, creation, shown, cause, record_id=record_id)
         answer = await self._call(work, created.call, request)
-        return Effect(CREATE, answer.etag, created_collection=creation.collection, created_id=answer.id)
+        await work.flush()
+        later = await history.changes_since(work, subject.watched.resource.noun, record.id, record.version)
+        left = etag_of(later[0]["version"]) if later else ""
+        place = {"created_collection": creation.collection, "created_id": answer.id}
+        return Effect(CREATE, answer.etag, **place, left_etag=left)
 
     async def _call(self, work: UnitOfWork, call: Call, request: Message) -> Any:
         check_hidden_fields(request, work.actor.access)

@@ -20,7 +20,16 @@ from crm_kit.automation.matching import CompiledRule
 from crm_kit.automation.occasions import Occasion
 from crm_kit.automation.rules.model import AutomationRule, StopReason
 from crm_kit.automation.rules.resource import RULES
-from crm_kit.automation.runs.model import MAX_FOLLOWING, AutomationRun, Cause, Effect, State, is_too_deep, loop_of
+from crm_kit.automation.runs.model import (
+    BLAMELESS,
+    MAX_FOLLOWING,
+    AutomationRun,
+    Cause,
+    Effect,
+    State,
+    is_too_deep,
+    loop_of,
+)
 from crm_kit.automation.runs.queries import count_following, count_stopped, run_that_led_to, standing_of_rule
 from crm_kit.automation.runs.resource import RUNS
 from crm_kit.automation.spoken import spoken_of
@@ -179,7 +188,7 @@ class Runner:
             work.insert(automation_runs, RUNS.row_of(run))
             failed = events.AutomationRunFailed(automation_run=RUNS.message_of(run))
             emit(work, failed, aggregate_type=RUNS.noun, id=run.id, version=run.version)
-            reason = refused.stop or await limit_reached(work, rule, refused.state)
+            reason = refused.stop or await limit_reached(work, rule, refused)
             if reason is not None:
                 await stop_rule(work, rule, reason)
 
@@ -311,14 +320,17 @@ def refused_run(rule: AutomationRule, occasion: Occasion, refused: Refused, *, n
     )
 
 
-async def limit_reached(work: UnitOfWork, rule: AutomationRule, state: State) -> StopReason | None:
+async def limit_reached(work: UnitOfWork, rule: AutomationRule, refused: Refused) -> StopReason | None:
     """Why a rule stops with one more run that ended so; None when it goes on.
 
-    What ended so before it was activated does not count: whoever has corrected it begins anew.
+    What ended so before it was activated does not count: whoever has corrected it begins anew. Nor does what is not
+    the rule's fault: else whoever writes to us often enough would switch it off for everybody.
     """
-    most, reason = LIMITS[state]
+    if refused.reason in BLAMELESS:
+        return None
+    most, reason = LIMITS[refused.state]
     since = max(work.now - WITHIN, rule.activate_time or work.now)
-    row = await work.one(count_stopped(state, most), rule_id=rule.id, since=since)
+    row = await work.one(count_stopped(refused.state, most), rule_id=rule.id, since=since)
     return reason if row is not None and row[0] + 1 >= most else None
 
 

@@ -24,6 +24,10 @@ THICKNESS, COLUMNS, PIE, MOST = 10.0, 170.0, 180.0, 440.0
 LABEL, VALUE, LEGEND = 170.0, 70.0, 180.0
 # Of groups side by side, so many are named.
 MAX_NAMED = 12
+# Lines of more groups have no dots, which would stand in one another.
+MAX_DOTS = 100
+# Two places say too little of less.
+SMALL = 0.1
 
 
 def drawing_of(plot: Plot | Number, width: float, font: str, cut: Cut) -> "Drawing":
@@ -62,8 +66,9 @@ def _lies(plot: Plot) -> bool:
 def _number(plot: Number, width: float, font: str, cut: Cut) -> Iterator[Shape]:
     yield _text(plot.value, 0, 2 * LEADING, font, size=NUMBER_SIZE, cut=cut, width=width)
     if plot.compared:
-        change = f"{plot.difference}" if plot.difference.startswith("-") else f"+{plot.difference}"
-        yield _text(f"{change}  ({plot.compared})", 0, LEADING / 2, font, cut=cut, width=width)
+        # Between two moments there is none.
+        sign = "" if plot.difference.startswith("-") or not plot.difference else "+"
+        yield _text(f"{sign}{plot.difference}  ({plot.compared})", 0, LEADING / 2, font, cut=cut, width=width)
 
 
 def _bars(plot: Plot, width: float, bottom: float, font: str, cut: Cut) -> Iterator[Shape]:
@@ -86,32 +91,47 @@ def _bars(plot: Plot, width: float, bottom: float, font: str, cut: Cut) -> Itera
 
 def _lines(plot: Plot, width: float, bottom: float, font: str, cut: Cut) -> Iterator[Shape]:
     from reportlab.graphics.charts.linecharts import HorizontalLineChart
-    from reportlab.graphics.widgets.markers import Marker
 
-    parts = [(number, part) for number, each in enumerate(plot.series) for part in _parts(each.values)]
     chart: Shape = HorizontalLineChart()
-    chart.data = [part for _, part in parts]
-    chart.joinedLines = 0
-    for place, (number, part) in enumerate(parts):
-        line = chart.lines[place]
-        line.strokeColor, line.strokeWidth = _colour(number), 1.5
-        dot: Shape = Marker()
-        dot.kind, dot.size, dot.fillColor, dot.strokeColor = "Circle", 3, _colour(number), None
-        line.symbol = dot
-        if sum(value is not None for value in part) > 1:
-            line.lineStyle = "joinedLine"
+    # Its axes alone: what it draws of a thousand days takes seconds.
+    chart.data, chart.joinedLines = [(0.0,) * len(plot.groups)], 0
     _place(chart, plot, width, bottom, left=VALUE)
     _axes(chart, plot, font, cut, lies=False)
     yield chart
+    for number, each in enumerate(plot.series):
+        for part in _parts(each.values):
+            yield from _line([_point(chart, plot, place, value) for place, value in part], number, len(plot.groups))
     yield from _legend(plot, width, bottom, font, cut)
 
 
-def _parts(values: Sequence[float | None]) -> Iterator[tuple[float | None, ...]]:
-    """The line in the parts between which nothing is known: what is drawn as one would be joined."""
-    for is_known, places in groupby(range(len(values)), lambda place: values[place] is not None):
-        part = set(places)
+def _point(chart: Any, plot: Plot, place: int, value: float) -> tuple[float, float]:
+    """Where a figure stands: groups have as much room each."""
+    axis = chart.valueAxis
+    across = (place + 0.5) / len(plot.groups)
+    up = (value - axis.valueMin) / (axis.valueMax - axis.valueMin)
+    return chart.x + across * chart.width, chart.y + up * chart.height
+
+
+def _line(points: Sequence[tuple[float, float]], colour: int, groups: int) -> Iterator[Shape]:
+    """The line through points, and the points themselves where they do not touch each other or are alone."""
+    from reportlab.graphics.shapes import Circle, PolyLine
+
+    if len(points) > 1:
+        line: Shape = PolyLine([at for point in points for at in point])
+        line.strokeColor, line.strokeWidth = _colour(colour), 1.5
+        yield line
+    if len(points) == 1 or groups <= MAX_DOTS:
+        for x, y in points:
+            dot: Shape = Circle(x, y, 1.5)
+            dot.fillColor, dot.strokeColor = _colour(colour), None
+            yield dot
+
+
+def _parts(values: Sequence[float | None]) -> Iterator[list[tuple[int, float]]]:
+    """The line in the parts between which nothing is known, each figure with its place."""
+    for is_known, found in groupby(enumerate(values), lambda each: each[1] is not None):
         if is_known:
-            yield tuple(value if place in part else None for place, value in enumerate(values))
+            yield [(place, value) for place, value in found if value is not None]
 
 
 def _pie(plot: Plot, width: float, bottom: float, font: str, cut: Cut) -> Iterator[Shape]:
@@ -134,15 +154,16 @@ def _pie(plot: Plot, width: float, bottom: float, font: str, cut: Cut) -> Iterat
 
 
 def _funnel(plot: Plot, width: float, bottom: float, font: str, cut: Cut) -> Iterator[Shape]:
-    """Bars around a line in the middle: how much of the widest each is."""
-    values = [max(value or 0.0, 0.0) for value in plot.series[0].values]
-    room, most = width - LABEL - VALUE, max(values) or 1.0
+    """Bars around a line in the middle: how much of the widest each is. Less than nothing has no width."""
+    values = plot.series[0].values
+    room, most = width - LABEL - VALUE, max([0.0, *(value for value in values if value is not None)]) or 1.0
     top, step = bottom + _height(plot), min(THICKNESS + GAP, _height(plot) / len(values))
     for number, (group, value) in enumerate(zip(plot.groups, values, strict=True), 1):
-        base, wide = top - number * step, room * value / most
+        base, wide = top - number * step, room * max(value or 0.0, 0.0) / most
+        figure = "" if value is None else _figure(value)
         yield _box(LABEL + (room - wide) / 2, base, wide, THICKNESS, 0)
         yield _text(group, 0, base + 1, font, cut=cut, width=LABEL - GAP)
-        yield _text(_figure(value), width - VALUE + GAP, base + 1, font, cut=cut, width=VALUE - GAP)
+        yield _text(figure, width - VALUE + GAP, base + 1, font, cut=cut, width=VALUE - GAP)
 
 
 _DRAWN = {Chart.BAR: _bars, Chart.LINE: _lines, Chart.PIE: _pie, Chart.FUNNEL: _funnel}
@@ -156,8 +177,9 @@ def _place(chart: Any, plot: Plot, width: float, bottom: float, *, left: float) 
 
 def _axes(chart: Any, plot: Plot, font: str, cut: Cut, *, lies: bool) -> None:
     values = [value for each in plot.series for value in each.values if value is not None]
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    chart.valueAxis.valueMin, chart.valueAxis.valueMax = min(low, 0.0), high if high > 0 or low < 0 else 1.0
+    # From nothing on, which is where bars begin.
+    low, high = min([0.0, *values]), max([0.0, *values])
+    chart.valueAxis.valueMin, chart.valueAxis.valueMax = low, high if low < high else 1.0
     chart.valueAxis.labelTextFormat = _figure
     step = 1 if lies else -(-len(plot.groups) // MAX_NAMED)
     room = LABEL - GAP if lies else chart.width / min(len(plot.groups), MAX_NAMED) - 2
@@ -200,7 +222,11 @@ def _text(text: str, x: float, y: float, font: str, *, cut: Cut, width: float, s
 
 
 def _figure(value: float) -> str:
-    """`1,200,000`, `0.25`: at most two places, none where they say nothing."""
+    """`1,200,000`, `0.25`, `0.004`: two places, or two digits of what is smaller; none where they say nothing."""
+    # Steps of an axis are sums: what should be nothing is some 10^-17.
+    value = round(value, 9)
+    if 0 < abs(value) < SMALL:
+        return f"{value:.2g}"
     return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 

@@ -6,6 +6,7 @@ A figure is a measure in one currency: amounts in two of them are two plots, sin
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from crm_kit.filtering.tree import Unit
@@ -79,10 +80,10 @@ class Grid:
     series: dict[Values, tuple[str, dict[Values, float | None]]]
 
     def lines(self, missing: float | None) -> list[Series]:
-        """The series, with this for a group of which one says nothing."""
+        """The first series, with this for a group of which one says nothing; nobody tells more of them apart."""
         return [
             Series(name, [figures.get(group, None if key == THEN else missing) for group in self.groups])
-            for key, (name, figures) in self.series.items()
+            for key, (name, figures) in islice(self.series.items(), MAX_SERIES)
         ]
 
 
@@ -133,14 +134,12 @@ def _plot(answer: Any, chart: Chart, place: Place | None, language: Language) ->
             chart = Chart.BAR
     most = MAX_GROUPS[chart]
     note = ""
-    if len(groups) > most or len(series) > MAX_SERIES:
-        shown = {"shown": min(len(groups), most), "shown_series": min(len(series), MAX_SERIES)}
-        note = getattr(LEFT_OUT, language).format(all=len(groups), all_series=len(series), **shown)
-    size, title = _unit(series, title, language)
-    drawn = [
-        Series(each.name, [None if value is None else value / size for value in each.values[:most]])
-        for each in series[:MAX_SERIES]
-    ]
+    if len(groups) > most or len(grid.series) > len(series):
+        shown = {"shown": min(len(groups), most), "shown_series": len(series)}
+        note = getattr(LEFT_OUT, language).format(all=len(groups), all_series=len(grid.series), **shown)
+    drawn = [Series(each.name, each.values[:most]) for each in series]
+    size, title = _unit(drawn, title, language)
+    drawn = [Series(each.name, [None if value is None else value / size for value in each.values]) for each in drawn]
     return Plot(chart, title, groups[:most], drawn, unit is not None, note)
 
 

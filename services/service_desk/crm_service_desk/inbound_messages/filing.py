@@ -61,6 +61,8 @@ class Filing:
         self.files: list[BroughtFile] = []
         self._contents, self._bounds, self._actor, self._now = contents, bounds, actor, now
         self._staging: Staging | None = None
+        # Of the tenant, once it has been asked for: what has none does not go into the store for an hour either.
+        self._room: int | None = None
 
     async def take(self, steps: Iterable[Step]) -> None:
         """Follow what has become of the files."""
@@ -84,8 +86,15 @@ class Filing:
             self._refuse(error)
 
     async def _write(self, content: bytes) -> None:
-        self._change(size_bytes=self.files[-1].size_bytes + len(content))
+        size = self.files[-1].size_bytes + len(content)
+        self._change(size_bytes=size)
         if self._staging is None:
+            return
+        if self._room is None:
+            self._room = await self._contents.room_left(self._actor, self._now, most=self._bounds.max_tenant_bytes)
+        if size > self._room and size <= self._bounds.max_bytes:
+            self._staging = None
+            self._change(refusal=Refusal.NO_ROOM)
             return
         try:
             await self._staging.write(content)
@@ -100,7 +109,10 @@ class Filing:
             self._change(refusal=Refusal.CUT_OFF)
             return
         try:
-            self._change(staged=await staging.end())
+            staged = await staging.end()
+            self._change(staged=staged)
+            if self._room is not None:
+                self._room -= staged.size_bytes
         except (InvalidArgument, FailedPrecondition) as error:
             self._refuse(error)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.errors import MessageError
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
+from typing import cast
 
 from crm_kit.blanks import is_visible
 from crm_kit.zones import EARLIEST
@@ -155,25 +156,33 @@ def _sent_time(mail: Message) -> datetime | None:
 
 
 def _said(mail: Message) -> str | None:
-    """Its text; that of its page where it has no other."""
-    pages = []
-    for part in _parts(mail):
-        kind = part.get_content_type()
-        if kind == "text/html":
-            pages.append(part)
-        elif kind == "text/plain" and (text := _payload(part)) and _shows(text):
-            return _bounded(text.strip(), MAX_TEXT, CUT)
-    texts = (text_of(_payload(page)[:MAX_PAGE]) for page in pages)
-    return next((_bounded(text, MAX_TEXT, CUT) for text in texts if _shows(text)), None)
+    """What it says, in its order; what a mail within it says that was forwarded, where it says nothing itself."""
+    for forwarded in (False, True):
+        # The first of very many.
+        counted = iter(range(MAX_PARTS))
+        if texts := [each for each in _texts(mail, counted, forwarded=forwarded) if _shows(each)]:
+            return _bounded("\n\n".join(each.strip() for each in texts), MAX_TEXT, CUT)
+    return None
 
 
-def _parts(mail: Message) -> Iterator[Message]:
-    """Its parts that are texts and no files, the first of very many."""
-    for count, part in enumerate(mail.walk()):
-        if count == MAX_PARTS:
-            return
+def _texts(part: Message, counted: Iterator[int], *, forwarded: bool) -> Iterator[str]:
+    """The texts of a part that are no files; of one that comes in several ways the plain one, or else its page."""
+    if next(counted, None) is None:
+        return
+    kind = part.get_content_type()
+    if not part.is_multipart():
         if part.get_content_maintype() == "text" and not part.get_filename() and not _is_file(part):
-            yield part
+            text = _payload(part)
+            yield text_of(text[:MAX_PAGE]) if kind == "text/html" else text if kind == "text/plain" else ""
+        return
+    parts = cast("list[Message]", part.get_payload())
+    if kind == "multipart/alternative":
+        ways = sorted(parts, key=lambda each: each.get_content_type() != "text/plain")
+        found = ([*_texts(each, counted, forwarded=forwarded)] for each in ways)
+        yield from next((texts for texts in found if any(map(_shows, texts))), [])
+    elif forwarded or not kind.startswith("message/"):
+        for each in parts:
+            yield from _texts(each, counted, forwarded=forwarded)
 
 
 def _is_file(part: Message) -> bool:

@@ -7,7 +7,7 @@ letter.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -25,10 +25,14 @@ MAX_MAIL_BYTES = 64 * 1024 * 1024
 MAX_HEADER_BYTES = 64 * 1024
 # Files, those that are not taken too; what is beyond is one that says so.
 MAX_FILES = 100
+# Parts, and the bytes of all their headers: what is beyond is not taken apart, and one of the files that are too many.
+MAX_PARTS = 1_000
+MAX_HEADERS_BYTES = 1024 * 1024
 # A longer line is no boundary.
 MAX_BOUNDARY_LINE = 1_000
 SHOWN = frozenset({"text/plain", "text/html"})
 # A field of a header, or a line that goes on with one.
+NEVER = re.compile(rb"(?!)")
 FIELD = re.compile(rb"From |[\x21-\x39\x3b-\x7e]*:|[\t ]")
 
 
@@ -56,6 +60,21 @@ class FileEnds:
 Step = FileBegins | FileBytes | FileEnds
 
 
+def joined(steps: Iterable[Step]) -> list[Step]:
+    """The same in as few steps as can be: each takes a moment of what follows them."""
+    found: list[Step] = []
+    waiting: list[bytes] = []
+    for step in steps:
+        if isinstance(step, FileBytes):
+            waiting.append(step.content)
+            continue
+        if waiting:
+            found.append(FileBytes(b"".join(waiting)))
+            waiting.clear()
+        found.append(step)
+    return [*found, FileBytes(b"".join(waiting))] if waiting else found
+
+
 class MailStream:
     """Feed it a mail in its order, then end it; what each call gives back is what becomes of its files."""
 
@@ -70,9 +89,10 @@ class MailStream:
         # The header of the part that has begun, until it is whole.
         self._head: bytearray | None = bytearray()
         self._boundaries: list[bytes] = []
+        self._boundary_line = self._boundary_behind = NEVER
         self._decoder: Decoder | None = None
         self._is_in_letter = True
-        self._files = 0
+        self._files = self._parts = self._header_bytes = 0
         self._is_report = False
         self._is_root = True
         # What ends a line belongs to the boundary behind it.
@@ -91,11 +111,11 @@ class MailStream:
         self._size += len(piece)
         self._digest.update(piece)
         self._waiting += piece
-        return list(self._read(is_end=False))
+        return joined(self._read(is_end=False))
 
     def end(self) -> list[Step]:
         """There is no more."""
-        return [*self._read(is_end=True), *self._close_file(cut_off=self.is_cut_off)]
+        return joined([*self._read(is_end=True), *self._close_file(cut_off=self.is_cut_off)])
 
     # --- lines
 
@@ -127,23 +147,23 @@ class MailStream:
         return len(data) if len(data) - at > MAX_HEADER_BYTES else None
 
     def _body(self, data: bytes, at: int) -> int | None:
-        """Where what can be taken ends: before the next line that may be a boundary, or behind it if it stands here."""
+        """Where what can be taken ends: before the next line that is a boundary, or behind it if it stands here."""
         if not self._boundaries:
             return len(data)
-        if self._starts_line(data, at):
-            if data.startswith(b"--", at):
-                end = data.find(b"\n", at)
-                if end >= 0:
-                    return end + 1
-                return None if len(data) - at <= MAX_BOUNDARY_LINE else len(data)
-            if data[at:] == b"-":
-                return None
-        found = data.find(b"\n--", at)
-        if found >= 0:
-            return found + 1
-        # The last line's beginning may be that of a boundary.
-        last = data.rfind(b"\n", max(at, len(data) - 2))
-        return last + 1 if last >= 0 else len(data)
+        if self._starts_line(data, at) and (here := self._boundary_line.match(data, at)):
+            return here.end()
+        if behind := self._boundary_behind.search(data, at):
+            return behind.start() + 1
+        # The last line may be the beginning of one.
+        newline = data.rfind(b"\n", at)
+        start = newline + 1 if newline >= 0 or not self._starts_line(data, at) else at
+        if (newline < 0 and start != at) or not self._may_become_boundary(data[start:]):
+            return len(data)
+        return start if start > at else None
+
+    def _may_become_boundary(self, begun: bytes) -> bool:
+        is_short = len(begun) <= MAX_BOUNDARY_LINE
+        return is_short and any(each.startswith(begun) or begun.startswith(each) for each in self._boundaries)
 
     def _starts_line(self, data: bytes, at: int) -> bool:
         return data[at - 1 : at] == b"\n" if at else self._at_line_start
@@ -188,6 +208,9 @@ class MailStream:
         if FIELD.match(line):
             self._into_letter(line)
             head += line[: MAX_HEADER_BYTES - len(head)]
+            self._header_bytes += len(line)
+            if self._header_bytes > MAX_HEADERS_BYTES:
+                yield from self._stop()
             return
         is_empty = not line.rstrip(b"\r\n")
         if is_empty:
@@ -199,6 +222,10 @@ class MailStream:
 
     def _begin_body(self) -> Iterator[Step]:
         """The header is whole: what it says decides what becomes of the body."""
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            yield from self._stop()
+            return
         part = BytesHeaderParser(_class=Part, policy=BOUNDED).parsebytes(bytes(self._head or b""))
         self._head, self._at_line_start = None, True
         content_type = part.get_content_type()
@@ -207,7 +234,7 @@ class MailStream:
         boundary = part.get_boundary() if part.get_content_maintype() == "multipart" else None
         self._is_in_letter = True
         if isinstance(boundary, str) and boundary and len(self._boundaries) < MAX_DEPTH:
-            self._boundaries.append(b"--" + boundary.encode(errors="surrogateescape"))
+            self._go_into([*self._boundaries, b"--" + boundary.encode(errors="surrogateescape")])
         elif self._is_file(part, content_type):
             yield from self._begin_file(part, content_type)
 
@@ -223,9 +250,7 @@ class MailStream:
         # What is forwarded as it was may be all that the mail says.
         self._is_in_letter = content_type.startswith("message/")
         if self._files > MAX_FILES:
-            if self._files == MAX_FILES + 1:
-                yield FileBegins(None)
-                yield FileEnds()
+            yield from self._too_many()
             return
         self._decoder = decoder_of(raw_header(part, "Content-Transfer-Encoding"))
         yield FileBegins(file_name(part, self._files))
@@ -233,10 +258,31 @@ class MailStream:
     def _cross(self, line: bytes, level: int, is_last: bool) -> Iterator[Step]:
         """Go over a boundary: whatever is within it has ended."""
         yield from self._close_file()
-        del self._boundaries[level + (0 if is_last else 1) :]
+        self._go_into(self._boundaries[: level + (0 if is_last else 1)])
         self._is_in_letter = True
         self._into_letter(line)
         self._head = None if is_last else bytearray()
+
+    def _too_many(self) -> Iterator[Step]:
+        """Say once that there are more files than are looked at."""
+        if self._files == MAX_FILES + 1:
+            yield FileBegins(None)
+            yield FileEnds()
+
+    def _stop(self) -> Iterator[Step]:
+        """Take nothing apart any more: whoever writes such a mail wants us to be busy with it."""
+        yield from self._close_file()
+        self._go_into([])
+        self._head, self._is_in_letter = None, False
+        self._files = max(self._files, MAX_FILES) + 1
+        yield from self._too_many()
+
+    def _go_into(self, boundaries: list[bytes]) -> None:
+        """Look for these boundaries from now on."""
+        self._boundaries = boundaries
+        lines = b"(?:" + b"|".join(map(re.escape, boundaries)) + rb")(?:--)?[ \t]*\r*\n"
+        self._boundary_line = re.compile(lines) if boundaries else NEVER
+        self._boundary_behind = re.compile(b"\n" + lines) if boundaries else NEVER
 
     # --- bytes
 

@@ -56,6 +56,12 @@ def answers_program(newest: Newest | None, *, is_people: bool, now: datetime) ->
     return not is_people or now - newest.create_time < ANSWERS_WITHIN
 
 
+def unreachable(address: str) -> FailedPrecondition:
+    """Why a rule does not write to somebody whose address is none: anybody may write so to us."""
+    detail = f"{address} is no address that mail can be sent to"
+    return _refused("automatic_unreachable", detail, address=address)
+
+
 def _refused(rule: str, detail: str, **values: str) -> FailedPrecondition:
     return FailedPrecondition(detail, reason="AUTOMATIC_MESSAGE_REFUSED", metadata={"rule": rule, **values})
 

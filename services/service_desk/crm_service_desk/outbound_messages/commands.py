@@ -73,6 +73,13 @@ def begin(work: UnitOfWork, before: OutboundMessage, *, until: datetime) -> Outb
     return OUTBOUND_MESSAGES.save(work, before, before.begin(), events.OutboundMessageTaken)
 
 
+async def prolong(work: UnitOfWork, message: OutboundMessage, *, by: datetime) -> None:
+    """Have a message given up later."""
+    work.execute(put_end(), message_id=message.id, end_time=by)
+    # Its place changes once more in this unit, which one statement cannot do to a row twice.
+    await work.flush()
+
+
 async def advance(
     work: UnitOfWork, before: OutboundMessage, after: OutboundMessage, *, due: datetime | None = None
 ) -> OutboundMessage:
@@ -191,6 +198,11 @@ def _place() -> Any:
     return update(outbound_queue).where(
         outbound_queue.c.tenant_id == bindparam("tenant_id"), outbound_queue.c.message_id == bindparam("message_id")
     )
+
+
+@statement
+def put_end() -> Any:
+    return _place().values(end_time=bindparam("end_time", type_=DateTime(timezone=True)))
 
 
 @statement

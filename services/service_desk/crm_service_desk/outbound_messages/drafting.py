@@ -21,7 +21,7 @@ from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.inbound_messages.commands import put_threads
 from crm_service_desk.inbound_messages.model import CONVERSATIONS, InboundMessage
 from crm_service_desk.mailboxes.queries import find_sending
-from crm_service_desk.outbound_messages.automatic import check_automatic, note
+from crm_service_desk.outbound_messages.automatic import check_automatic, note, unreachable
 from crm_service_desk.outbound_messages.commands import queue
 from crm_service_desk.outbound_messages.model import Failure, OutboundMessage
 from crm_service_desk.outbound_messages.queries import find_last, find_strangers, has_waiting, is_of_case
@@ -110,7 +110,8 @@ async def recipients_of(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """To whom it goes, and who gets a copy, as all addresses are compared."""
     region = work.actor.access.default_region
-    to_addresses = all_compared(values.get("to_addresses") or await answered_at(work, last), region=region)
+    asked = values.get("to_addresses") or await answered_at(work, last, by_mail=by_mail)
+    to_addresses = all_compared(asked, region=region)
     if not to_addresses:
         detail = "nobody has written to us in this case by this channel: say to whom"
         raise invalid_field(f"{PLACE}.to_addresses", "outbound_to", detail)
@@ -127,12 +128,21 @@ async def recipients_of(
     return to_addresses, cc_addresses
 
 
-async def answered_at(work: UnitOfWork, last: InboundMessage | None) -> list[str]:
-    """Where whoever wrote last wants answers to go; not to ourselves, which would have them never arrive."""
+async def answered_at(work: UnitOfWork, last: InboundMessage | None, *, by_mail: bool) -> list[str]:
+    """Where whoever wrote last wants answers to go, if any can go there.
+
+    Not to ourselves, which would have them never arrive. FailedPrecondition for a rule that writes to whom no mail can
+    be sent.
+    """
     if last is None:
         return []
     wanted = last.reply_to_address
-    return [last.from_address if wanted is None or await is_our_own(work, wanted) else wanted]
+    is_reachable = wanted is not None and (not by_mail or is_mail_address(wanted))
+    if wanted is not None and is_reachable and not await is_our_own(work, wanted):
+        return [wanted]
+    if work.causes and by_mail and not is_mail_address(last.from_address):
+        raise unreachable(last.from_address)
+    return [last.from_address]
 
 
 async def check_strangers(work: UnitOfWork, case: Case, addresses: Sequence[str]) -> None:

@@ -122,6 +122,10 @@ class OutboundMessage:
         state = State.QUEUED if self.state is State.SENDING else self.state
         return replace(self, state=state, failure=failure, failure_detail=_bounded(detail))
 
+    def moved_up(self) -> "OutboundMessage":
+        """It waits for no earlier one any more."""
+        return replace(self, failure=None)
+
     def after(self, outcome: Outcome, *, attempt: int, now: datetime) -> "OutboundMessage":
         """As it stands after an attempt; of one that another has overtaken counts only whom it reached."""
         is_latest = attempt == self.attempt_count
@@ -190,6 +194,9 @@ class OutboundMessage:
 
     def retry(self) -> "OutboundMessage":
         """Once more to all, as if it had not been tried; one that waits for its next attempt is tried at once."""
+        if self.state is State.QUEUED and self.failure is Failure.EARLIER_WAITS:
+            # The earlier one is not tried sooner by that.
+            return self
         if self.state is State.QUEUED:
             return replace(self, failure=None, failure_detail=None)
         if self.state is not State.FAILED:

@@ -166,7 +166,7 @@ def ended_messages() -> Select[Any]:
     return (
         select(queue.tenant_id, queue.message_id)
         .join(access_tenants, tenants.tenant_id == queue.tenant_id)
-        .where(tenants.active, ~queue.by_mailbox, queue.end_time <= by, queue.due_time <= by)
+        .where(tenants.active, ~queue.by_mailbox, queue.end_time <= by, queue.due_time <= by, not_(_is_held(queue)))
         .order_by(queue.end_time)
         .limit(MAX_DUE)
     )

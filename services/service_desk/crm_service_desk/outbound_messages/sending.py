@@ -40,6 +40,7 @@ from crm_service_desk.mailboxes.servers import sending_server
 from crm_service_desk.mailboxes.smtp import Letter, send
 from crm_service_desk.outbound_messages import commands
 from crm_service_desk.outbound_messages.model import (
+    GIVE_UP_AFTER,
     WAIT_REFUSED,
     Failure,
     OutboundMessage,
@@ -168,11 +169,18 @@ class Sending:
         now = self._tenants.now()
         async with self._tenants.unit(due.tenant_id) as work:
             place = await find_place(work, due.message_id)
-            if place is None or (place.end_time > now and (place.due_time > now or place.is_held)):
+            if place is None or place.is_held or min(place.end_time, place.due_time) > now:
                 return None
             before = await OUTBOUND_MESSAGES.get(work, due.message_id)
             if place.end_time <= now:
-                await commands.advance(work, before, before.given_up())
+                if before.failure is not Failure.EARLIER_WAITS:
+                    await commands.advance(work, before, before.given_up())
+                    return None
+                # It has had no turn yet: its days begin where the earlier one's have ended.
+                await commands.prolong(work, before, by=now + GIVE_UP_AFTER)
+                if not place.by_mailbox:
+                    await commands.advance(work, before, before.moved_up())
+            if not place.by_mailbox:
                 return None
             mailbox_id = await find_sending(work, place.channel_id)
             mailbox = await MAILBOXES.get(work, mailbox_id) if mailbox_id else None

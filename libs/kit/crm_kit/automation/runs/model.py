@@ -10,6 +10,8 @@ from uuid import UUID
 MAX_CHAIN = 5
 # Runs that other runs set off, of all that follows from one event.
 MAX_FOLLOWING = 100
+# What keeps a rule from a record without a fault of its own, as often as others bring it about: no rule stops for it.
+BLAMELESS = frozenset({"AUTOMATIC_MESSAGE_REFUSED"})
 
 
 class State(enum.StrEnum):
@@ -23,7 +25,8 @@ class Effect:
     """What one action did: the record's etag after it, and which fields it changed.
 
     `target` is the field that names the record, where that is not the run's own; `told_count` is how many were told.
-    Of a record that it created these are its collection and id, and the etag is that one's.
+    Of a record that it created these are its collection and id, and the etag is that one's; `left_etag` is then that of
+    the run's own record where this was changed by it, as a case is that is told of a message.
     """
 
     verb: str
@@ -33,6 +36,7 @@ class Effect:
     told_count: int = 0
     created_collection: str = ""
     created_id: str = ""
+    left_etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

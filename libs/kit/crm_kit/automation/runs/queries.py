@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Select, Text, bindparam, exists, func, literal, select
+from sqlalchemy import Select, Text, bindparam, exists, func, literal, or_, select
 
 from crm_kit.automation.rules.model import State as RuleState
-from crm_kit.automation.runs.model import State
+from crm_kit.automation.runs.model import BLAMELESS, State
 from crm_kit.database.statements import statement
 from crm_kit.plumbing import automation_rules, automation_runs
 
@@ -26,7 +26,9 @@ def standing_of_rule() -> Select[Any]:
 def run_that_led_to() -> Select[Any]:
     """The run since an instant by which a record came to an etag: its rule, and what had set that off."""
     runs, rules = automation_runs.c, automation_rules.c
-    effect = func.jsonb_build_object("record_etag", bindparam("etag", type_=Text), "target", "")
+    etag = bindparam("etag", type_=Text)
+    changed = func.jsonb_build_object("record_etag", etag, "target", "")
+    told = func.jsonb_build_object("left_etag", etag)
     return (
         select(runs.rule_id, runs.collection, runs.causes, rules.display_name)
         .join(automation_rules, (rules.tenant_id == runs.tenant_id) & (rules.id == runs.rule_id))
@@ -36,7 +38,7 @@ def run_that_led_to() -> Select[Any]:
             runs.create_time > bindparam("since", type_=runs.create_time.type),
             # One that told of the record and did not change it came to no other etag.
             runs.record_etag != bindparam("etag"),
-            runs.effects.contains(func.jsonb_build_array(effect)),
+            or_(*(runs.effects.contains(func.jsonb_build_array(effect)) for effect in (changed, told))),
         )
         .order_by(runs.create_time.desc())
         .limit(1)
@@ -72,6 +74,7 @@ def count_stopped(state: State, most: int) -> Select[Any]:
             runs.state == state,
             # Spelled as the index has it.
             runs.state != "SUCCEEDED",
+            func.coalesce(runs.reason, "").not_in(BLAMELESS),
             runs.create_time > bindparam("since"),
         )
         .limit(most)
