@@ -2,7 +2,7 @@
 
 import grpc
 import pytest
-from crm.customer.v1 import feeds_pb2, imports_pb2
+from crm.customer.v1 import accounts_pb2, feeds_pb2, imports_pb2
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.status import reason_of
 
@@ -169,3 +169,20 @@ async def test_files_of_others_and_days_to_come_are_refused(bringing: Bringing) 
     brought = await program.bring(feed, 0, [POWER])
     assert (await bringing.ended(brought)).created_count == 1
     assert brought.sender_id == str(program.user.id)
+
+
+async def test_an_older_day_whose_rows_name_accounts_by_their_ids_is_not_released_to_make_them_anew(
+    bringing: Bringing,
+) -> None:
+    feed = await bringing.feed()
+    await bringing.ended(await bringing.bring(feed, 5, [POWER]))
+    request = accounts_pb2.ListAccountsRequest(page_size=200)
+    (account,) = (await bringing.accounts.ListAccounts(request, metadata=bringing.user.metadata)).accounts
+    rows = as_csv([("id", "客户名称", "行业"), (account.id, "华信电力", "older")])
+    older = await bringing.held(await bringing.bring(feed, 4, rows))
+    assert older.held_reason == Delivery.HELD_REASON_OUT_OF_ORDER
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bringing.release(older)
+    assert reason_of(caught.value) == "ILLEGAL_STATE"
+    assert (await bringing.reject(older)).state == Delivery.STATE_REJECTED
+    assert len((await bringing.accounts.ListAccounts(request, metadata=bringing.user.metadata)).accounts) == 1

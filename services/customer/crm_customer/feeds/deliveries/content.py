@@ -41,8 +41,9 @@ async def count_rows(
         with file:
             unpacked = await unpack(file, draft.layout or Layout(), names_of(draft, custom_fields))
     with unpacked.file:
-        keys = key_columns(Source(unpacked, draft, custom_fields), draft.external_source)
-        return await asyncio.to_thread(counted, unpacked, keys, columns)
+        source = Source(unpacked, draft, custom_fields)
+        keys, id = key_columns(source, draft.external_source), source.column(Field.ID)
+        return await asyncio.to_thread(counted, unpacked, keys, id, columns)
 
 
 def key_columns(source: Source, external_source: str) -> set[str]:
@@ -51,19 +52,21 @@ def key_columns(source: Source, external_source: str) -> set[str]:
     return found - {""}
 
 
-def counted(sheet: UnpackedSheet, keys: set[str], columns: Sequence[str]) -> Counted:
-    """Go over all rows once. It reads: call it in a thread."""
+def counted(sheet: UnpackedSheet, keys: set[str], id: str, columns: Sequence[str]) -> Counted:
+    """Go over all rows once; `id` is the column of ids, if there is one. It reads: call it in a thread."""
     notation = Notation.DECIMAL_COMMA if sheet.layout.decimal_separator == "," else Notation.DECIMAL_POINT
     at_keys = [at for at, column in enumerate(sheet.header) if column in keys]
+    at_id = [at for at, column in enumerate(sheet.header) if id and column == id]
     places = {column: sheet.header.index(column) for column in columns if column in sheet.header}
     sums: dict[str, Decimal | None] = {column: Decimal(0) if column in places else None for column in columns}
-    rows = keyless = 0
+    rows = keyless = with_id = 0
     for _, cells in sheet.spreadsheet().rows:
         rows += 1
         keyless += not any(cells[at].strip() for at in at_keys)
+        with_id += any(cells[at].strip() for at in at_id)
         for column, at in places.items():
             sums[column] = added(sums[column], cells[at].strip(), notation)
-    return Counted(rows, keyless, tuple(ColumnSum(column, plain(sums[column])) for column in columns))
+    return Counted(rows, keyless, with_id, tuple(ColumnSum(column, plain(sums[column])) for column in columns))
 
 
 def added(total: Decimal | None, cell: str, notation: Notation) -> Decimal | None:
