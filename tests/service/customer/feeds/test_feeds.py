@@ -225,3 +225,12 @@ async def test_a_feed_is_the_whole_tenants(bringing: Bringing) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.bring(Feed(id=str(UUID(int=7))), 0, [POWER])
     assert reason_of(caught.value) == "FEED_NOT_FOUND"
+
+
+async def test_where_whoever_is_responsible_has_left_those_are_told_who_may_write_feeds(bringing: Bringing) -> None:
+    running, keeper = bringing.running, bringing.user
+    leaver = await running.user(keeper.tenant_id)
+    feed = await bringing.feed(responsible_id=str(leaver.id))
+    await deactivate(running, leaver)
+    await bringing.held(await bringing.bring(feed, 0, [POWER], expected_rows=7))
+    assert await told(running, keeper) == ["FEED_HELD"]
