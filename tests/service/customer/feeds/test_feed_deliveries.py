@@ -1,6 +1,10 @@
 """What becomes of what a feed brings."""
 
+import io
+from collections.abc import Sequence
+
 import grpc
+import openpyxl
 import pytest
 from crm.customer.v1 import accounts_pb2, feeds_pb2, imports_pb2
 from crm_kit.identity.access import Scope
@@ -186,3 +190,20 @@ async def test_an_older_day_whose_rows_name_accounts_by_their_ids_is_not_release
     assert reason_of(caught.value) == "ILLEGAL_STATE"
     assert (await bringing.reject(older)).state == Delivery.STATE_REJECTED
     assert len((await bringing.accounts.ListAccounts(request, metadata=bringing.user.metadata)).accounts) == 1
+
+
+def as_xlsx(rows: Sequence[Sequence[object]]) -> bytes:
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    for row in rows:
+        book.worksheets[0].append(row)
+    book.save(file)
+    return file.getvalue()
+
+
+async def test_numbers_of_a_workbook_add_up_whatever_the_feed_says_of_decimal_commas(bringing: Bringing) -> None:
+    feed = await bringing.feed(layout=imports_pb2.ImportLayout(decimal_separator=","))
+    header = ("客户编号", "客户名称", "余额")
+    rows = as_xlsx([header, ("K-1", "华信电力", 1000.125), ("K-2", "北辰钢铁", -0.5)])
+    sums = [Delivery.ColumnSum(column="余额", sum="999.625")]
+    ended = await bringing.ended(await bringing.bring(feed, 0, rows, expected_sums=sums))
+    assert (ended.state, ended.found_sums[0].sum) == (Delivery.STATE_SUCCEEDED, "999.625")

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.database.work import Reader
@@ -13,11 +13,15 @@ from crm_customer.feeds.deliveries.model import ColumnSum, Counted
 from crm_customer.imports.files import Source, fetch_upload, names_of, room_on_disk
 from crm_customer.imports.model import Import, Upload
 from crm_customer.imports.queries import get_part
+from crm_customer.imports.spreadsheets.cells import NumberText
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import Field
 from crm_customer.imports.spreadsheets.notations import Notation, number_readings
 from crm_customer.imports.spreadsheets.separate import unpack
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet
+
+# More digits than a cell has: nothing is rounded.
+EXACT = Context(prec=1000)
 
 
 async def digest_of(reader: Reader, upload: Upload) -> str:
@@ -65,16 +69,17 @@ def counted(sheet: UnpackedSheet, keys: set[str], id: str, columns: Sequence[str
         keyless += not any(cells[at].strip() for at in at_keys)
         with_id += any(cells[at].strip() for at in at_id)
         for column, at in places.items():
-            sums[column] = added(sums[column], cells[at].strip(), notation)
+            sums[column] = added(sums[column], cells[at], notation)
     return Counted(rows, keyless, with_id, tuple(ColumnSum(column, plain(sums[column])) for column in columns))
 
 
 def added(total: Decimal | None, cell: str, notation: Notation) -> Decimal | None:
     """The sum with one more cell; None once one of them is no number."""
-    if total is None or not cell:
+    if total is None or not cell.strip():
         return total
-    reading = number_readings(cell).get(notation)
-    return None if reading is None else total + Decimal(reading)
+    # What is a number in a workbook is one however people write theirs.
+    reading = cell if isinstance(cell, NumberText) else number_readings(cell.strip()).get(notation)
+    return None if reading is None else EXACT.add(total, Decimal(reading))
 
 
 def plain(total: Decimal | None) -> str:
