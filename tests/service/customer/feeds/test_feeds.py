@@ -1,14 +1,17 @@
 """Feeds: when something is expected, by whose rights rows are written, and that each delivery is carried out once."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import grpc
 import pytest
 from crm.customer.v1 import feeds_pb2, imports_pb2
 from crm_customer.feeds.deliveries.carrying_out import CarryingOut
-from crm_customer.feeds.deliveries.counting import Counting
+from crm_customer.feeds.deliveries.counting import MAX_DEATHS, Counting
+from crm_customer.feeds.deliveries.model import Counted
 from crm_customer.imports.tables import UPLOAD_LASTS
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
@@ -20,6 +23,9 @@ from tests.service.customer.feeds.bringing import Bringing, Delivery
 from tests.service.eventually import eventually
 from tests.service.notices import raised, told
 from tests.service.running import Running, User, violations_of
+
+if TYPE_CHECKING:
+    pass
 
 POWER, STEEL = ("K-1", "华信电力", "power"), ("K-2", "北辰钢铁", "steel")
 Feed = feeds_pb2.Feed
@@ -234,3 +240,38 @@ async def test_where_whoever_is_responsible_has_left_those_are_told_who_may_writ
     await deactivate(running, leaver)
     await bringing.held(await bringing.bring(feed, 0, [POWER], expected_rows=7))
     assert await told(running, keeper) == ["FEED_HELD"]
+
+
+def only_by(monkeypatch: pytest.MonkeyPatch, room: str, own: object, tenant_id: UUID) -> None:
+    """Until that is undone nobody but a test's own looks at the feeds of a tenant, and it at no others."""
+
+    async def each(items: Iterable[Any], act: Any, **_: object) -> list[Any]:
+        mine = [item for item in items if item["tenant_id"] == tenant_id] if act.__self__ is own else []
+        return [await act(item) for item in mine]
+
+    monkeypatch.setattr(f"crm_customer.feeds.deliveries.{room}.each", each)
+
+
+async def test_a_process_that_ends_while_it_counts_leaves_the_delivery_to_the_next_one_at_once(
+    bringing: Bringing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, service = asyncio.Event(), bringing.running.service
+
+    async def reading(*_: object) -> Counted:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    own = Counting(Tenants(service.database, service.clock), lambda: None)
+    only_by(monkeypatch, "counting", own, bringing.user.tenant_id)
+    monkeypatch.setattr("crm_customer.feeds.deliveries.counting.count_rows", reading)
+    brought = await bringing.bring(await bringing.feed(), 0, [POWER])
+    for _ in range(MAX_DEATHS + 1):
+        looking, waiting = asyncio.create_task(own.look()), asyncio.create_task(begun.wait())
+        await asyncio.wait({looking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        assert begun.is_set(), "another process is believed to be at it"
+        begun.clear()
+        looking.cancel()
+        await asyncio.wait({looking})
+    monkeypatch.undo()
+    assert (await bringing.ended(brought)).created_count == 1

@@ -3,6 +3,7 @@
 What it counts becomes true at once, or not at all; a delivery that two processes count is counted once.
 """
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -62,7 +63,8 @@ class Counting:
             if tries > MAX_DEATHS:
                 raise crashed()
             counted = await self._read(reader, feed, delivery)
-        except (Unavailable, Conflict):
+        except (Unavailable, Conflict, asyncio.CancelledError):
+            # Nor has the file taken a process down that ends in order.
             async with self._tenants.unit(tenant_id) as work:
                 commands.give_back(work, delivery_id)
             raise
