@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import grpc
@@ -16,7 +16,8 @@ from crm_customer.imports.tables import UPLOAD_LASTS
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.directory.projection import project_user
-from crm_kit.identity.access import Scope
+from crm_kit.errors import Unauthenticated
+from crm_kit.identity.access import Actor, Scope
 from crm_kit.rpc.status import reason_of
 
 from tests.service.customer.feeds.bringing import Bringing, Delivery
@@ -25,7 +26,7 @@ from tests.service.notices import raised, told
 from tests.service.running import Running, User, violations_of
 
 if TYPE_CHECKING:
-    pass
+    from crm_kit.directory.access import Directory
 
 POWER, STEEL = ("K-1", "华信电力", "power"), ("K-2", "北辰钢铁", "steel")
 Feed = feeds_pb2.Feed
@@ -275,3 +276,29 @@ async def test_a_process_that_ends_while_it_counts_leaves_the_delivery_to_the_ne
         await asyncio.wait({looking})
     monkeypatch.undo()
     assert (await bringing.ended(brought)).created_count == 1
+
+
+async def test_who_has_lost_their_rights_does_not_stop_a_feed_that_somebody_else_activates_meanwhile(
+    bringing: Bringing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, tenant_id = bringing.running, bringing.user.tenant_id
+    other = await running.user(tenant_id)
+
+    class Leaving:
+        """A directory that says that somebody has left while another one activates the feed."""
+
+        async def user(self, _tenant_id: UUID, _user_id: UUID) -> Actor:
+            now = Feed(id=feed.id, skip_invalid_cells=True)
+            request = feeds_pb2.UpdateFeedRequest(feed=now, update_mask={"paths": ["skip_invalid_cells"]})
+            await bringing.feeds.UpdateFeed(request, metadata=other.metadata)
+            raise Unauthenticated("the user is not active here")
+
+    tenants = Tenants(running.service.database, running.service.clock)
+    own = CarryingOut(tenants, cast("Directory", Leaving()), lambda: None)
+    only_by(monkeypatch, "carrying_out", own, tenant_id)
+    feed = await bringing.feed()
+    brought = await bringing.in_state(await bringing.bring(feed, 0, [POWER]), Delivery.STATE_WAITING)
+    await own.look()
+    monkeypatch.undo()
+    assert (await bringing.ended(brought)).created_count == 1
+    assert (await bringing.get_feed(feed)).activator_id == str(other.id)
