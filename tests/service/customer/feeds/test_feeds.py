@@ -302,3 +302,19 @@ async def test_who_has_lost_their_rights_does_not_stop_a_feed_that_somebody_else
     monkeypatch.undo()
     assert (await bringing.ended(brought)).created_count == 1
     assert (await bringing.get_feed(feed)).activator_id == str(other.id)
+
+
+async def test_a_delivery_is_held_by_what_its_feed_has_become_while_its_rows_were_counted(
+    bringing: Bringing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = await bringing.feed(mode=imports_pb2.Import.MODE_CREATE)
+
+    async def reading(*_: object) -> Counted:
+        now = Feed(id=feed.id, mode=imports_pb2.Import.MODE_UPSERT)
+        request = feeds_pb2.UpdateFeedRequest(feed=now, update_mask={"paths": ["mode"]})
+        await bringing.feeds.UpdateFeed(request, metadata=bringing.user.metadata)
+        return Counted(rows=1, keyless_rows=1)
+
+    monkeypatch.setattr("crm_customer.feeds.deliveries.counting.count_rows", reading)
+    held = await bringing.held(await bringing.bring(feed, 0, [("", "无编号", "")]))
+    assert held.held_reason == Delivery.HELD_REASON_KEYS_MISSING

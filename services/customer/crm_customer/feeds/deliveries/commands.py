@@ -80,11 +80,13 @@ def unchanged(known: FeedDelivery, sent: FeedDelivery) -> FeedDelivery:
     return known
 
 
-async def count_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, counted: Counted) -> FeedDelivery:
+async def count_delivery(work: UnitOfWork, before: FeedDelivery, counted: Counted) -> FeedDelivery:
     """Note what was counted, unless others have; it waits for its turn, or is held."""
     before = await held(work, before)
     if before.state is not State.RECEIVED:
         return before
+    # It may have been changed while the rows were counted.
+    feed = await FEEDS.get(work, before.feed_id)
     earlier = await work.one(one_before(), feed_id=feed.id, id=before.id, create_time=before.create_time)
     twin = await work.one(
         same_day(), feed_id=feed.id, id=before.id, day=before.data_date, create_time=before.create_time
