@@ -207,3 +207,15 @@ async def test_numbers_of_a_workbook_add_up_whatever_the_feed_says_of_decimal_co
     sums = [Delivery.ColumnSum(column="余额", sum="999.625")]
     ended = await bringing.ended(await bringing.bring(feed, 0, rows, expected_sums=sums))
     assert (ended.state, ended.found_sums[0].sum) == (Delivery.STATE_SUCCEEDED, "999.625")
+
+
+async def test_an_upload_is_kept_as_long_as_a_delivery_needs_it(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+    held = await bringing.held(await bringing.bring(feed, 0, [POWER], expected_rows=7))
+    delete = imports_pb2.DeleteUploadRequest(id=held.upload_id)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bringing.imports.DeleteUpload(delete, metadata=bringing.user.metadata)
+    assert reason_of(caught.value) == "ILLEGAL_STATE"
+    assert held.id in (caught.value.details() or "")
+    await bringing.reject(held)
+    await bringing.imports.DeleteUpload(delete, metadata=bringing.user.metadata)
