@@ -1,8 +1,12 @@
 """What becomes of what a feed brings."""
 
+import io
+from collections.abc import Sequence
+
 import grpc
+import openpyxl
 import pytest
-from crm.customer.v1 import feeds_pb2, imports_pb2
+from crm.customer.v1 import accounts_pb2, feeds_pb2, imports_pb2
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.status import reason_of
 
@@ -169,3 +173,49 @@ async def test_files_of_others_and_days_to_come_are_refused(bringing: Bringing) 
     brought = await program.bring(feed, 0, [POWER])
     assert (await bringing.ended(brought)).created_count == 1
     assert brought.sender_id == str(program.user.id)
+
+
+async def test_an_older_day_whose_rows_name_accounts_by_their_ids_is_not_released_to_make_them_anew(
+    bringing: Bringing,
+) -> None:
+    feed = await bringing.feed()
+    await bringing.ended(await bringing.bring(feed, 5, [POWER]))
+    request = accounts_pb2.ListAccountsRequest(page_size=200)
+    (account,) = (await bringing.accounts.ListAccounts(request, metadata=bringing.user.metadata)).accounts
+    rows = as_csv([("id", "客户名称", "行业"), (account.id, "华信电力", "older")])
+    older = await bringing.held(await bringing.bring(feed, 4, rows))
+    assert older.held_reason == Delivery.HELD_REASON_OUT_OF_ORDER
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bringing.release(older)
+    assert reason_of(caught.value) == "ILLEGAL_STATE"
+    assert (await bringing.reject(older)).state == Delivery.STATE_REJECTED
+    assert len((await bringing.accounts.ListAccounts(request, metadata=bringing.user.metadata)).accounts) == 1
+
+
+def as_xlsx(rows: Sequence[Sequence[str | float]]) -> bytes:
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    for row in rows:
+        book.worksheets[0].append(list(row))
+    book.save(file)
+    return file.getvalue()
+
+
+async def test_numbers_of_a_workbook_add_up_whatever_the_feed_says_of_decimal_commas(bringing: Bringing) -> None:
+    feed = await bringing.feed(layout=imports_pb2.ImportLayout(decimal_separator=","))
+    header = ("客户编号", "客户名称", "余额")
+    rows = as_xlsx([header, ("K-1", "华信电力", 1000.125), ("K-2", "北辰钢铁", -0.5)])
+    sums = [Delivery.ColumnSum(column="余额", sum="999.625")]
+    ended = await bringing.ended(await bringing.bring(feed, 0, rows, expected_sums=sums))
+    assert (ended.state, ended.found_sums[0].sum) == (Delivery.STATE_SUCCEEDED, "999.625")
+
+
+async def test_an_upload_is_kept_as_long_as_a_delivery_needs_it(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+    held = await bringing.held(await bringing.bring(feed, 0, [POWER], expected_rows=7))
+    delete = imports_pb2.DeleteUploadRequest(id=held.upload_id)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bringing.imports.DeleteUpload(delete, metadata=bringing.user.metadata)
+    assert reason_of(caught.value) == "ILLEGAL_STATE"
+    assert held.id in (caught.value.details() or "")
+    await bringing.reject(held)
+    await bringing.imports.DeleteUpload(delete, metadata=bringing.user.metadata)

@@ -59,6 +59,7 @@ class Counted:
 
     rows: int
     keyless_rows: int
+    rows_with_id: int = 0
     sums: tuple[ColumnSum, ...] = ()
 
 
@@ -76,7 +77,7 @@ class Figures:
 class FeedDelivery:
     """Fields as in the contract. Methods return the changed one; a wrong state raises FailedPrecondition.
 
-    `content_digest` is the SHA-256 of its file.
+    `content_digest` is the SHA-256 of its file, `rows_with_id` how many rows name their account by its id.
     """
 
     id: UUID
@@ -99,6 +100,7 @@ class FeedDelivery:
     repeated: bool = False
     rows_total: int | None = None
     keyless_rows: int | None = None
+    rows_with_id: int = 0
     found_sums: tuple[ColumnSum, ...] = ()
     only_creates: bool = False
     import_id: UUID | None = None
@@ -153,6 +155,7 @@ class FeedDelivery:
             self,
             rows_total=counted.rows,
             keyless_rows=counted.keyless_rows,
+            rows_with_id=counted.rows_with_id,
             found_sums=counted.sums,
             short=short,
             repeated=repeated,
@@ -182,6 +185,12 @@ class FeedDelivery:
         if only_creates and mode is Mode.UPDATE:
             detail = "a newer day is in, and the feed changes accounts only: nothing could come of it; reject it"
             raise illegal_state("nothing_to_create", detail)
+        if only_creates and self.rows_with_id:
+            # What only creates passes over ids: it would make other accounts of all of these rows.
+            detail = (
+                "a newer day is in, and rows name accounts that are there by their ids: they are not new; reject it"
+            )
+            raise illegal_state("rows_have_ids", detail)
         return replace(self, state=State.WAITING, held_reason=None, only_creates=only_creates or self.only_creates)
 
     def reject(self, now: datetime) -> "FeedDelivery":

@@ -40,9 +40,9 @@ async def move_on(work: UnitOfWork, feed_id: UUID, zone: ZoneInfo) -> FeedDelive
     feed, last_data_date, left = await end_imported(work, feed, found)
     turns = turns_of(left, last_data_date=last_data_date, active=feed.is_active, now=work.now)
     for each in turns.expired:
-        commands.end_in_vain(work, feed, each, expired_error())
+        await commands.end_in_vain(work, feed, each, expired_error())
     for each in turns.out_of_order:
-        commands.hold_delivery(work, feed, each)
+        await commands.hold_delivery(work, feed, each)
     await work.flush()
     left = [each for each in left if each not in turns.expired]
     missing_date, expected_day = await pass_windows(work, feed, timer["expected_day"], zone)
@@ -73,7 +73,7 @@ async def end_imported(
     job = await IMPORTS.get(work, running.import_id, scope=Scope.ALL)
     if job.state in UNDER_WAY:
         return feed, feed.last_data_date, list(found)
-    ended = commands.save_ended(work, feed, running, ended_as(running, job, work.now))
+    ended = await commands.save_ended(work, feed, running, ended_as(running, job, work.now))
     last_data_date = max(filter(None, (feed.last_data_date, ended.data_date if ended.wrote else None)), default=None)
     if ended.failure_reason in LOST_RIGHTS and feed.is_active and feed.activator_id == job.owner_id:
         feed = await stop_feed(work, feed)
@@ -101,7 +101,7 @@ async def pass_windows(
         for day in passed:
             if not await has_arrived(work, feed.id, day):
                 missing_date = day
-                tell_late(work, feed, day)
+                await tell_late(work, feed, day)
     if missing_date is not None and await has_arrived(work, feed.id, missing_date):
         missing_date = None
     return missing_date, expected_day

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
+from crm_kit.errors import illegal_state
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_tenants
 from sqlalchemy import ColumnElement, Select, bindparam, func, select, true
@@ -91,6 +92,13 @@ def one_before() -> Select[Any]:
 
 
 @statement
+def open_of_upload() -> Select[Any]:
+    columns = feed_deliveries.c
+    of_upload = columns.tenant_id == bindparam("tenant_id"), columns.upload_id == bindparam("upload_id")
+    return select(columns.id).where(*of_upload, columns.finish_time.is_(None)).limit(1)
+
+
+@statement
 def uncounted() -> Select[Any]:
     """Of each open tenant the one that waits longest, found by an index."""
     waiting, tenant = uncounted_deliveries, access_tenants
@@ -137,3 +145,11 @@ async def has_failed(reader: Reader, feed_id: UUID) -> bool:
     """Whether the delivery failed that was carried out last."""
     row = await reader.one(last_ended(), feed_id=feed_id)
     return row is not None and row["state"] == State.FAILED
+
+
+async def check_not_delivered(reader: Reader, upload_id: UUID) -> None:
+    """FailedPrecondition while a delivery that has not ended has its file in an upload."""
+    row = await reader.one(open_of_upload(), upload_id=upload_id)
+    if row is not None:
+        detail = f"the feed delivery {row['id']} needs the upload; reject it, or wait until it has ended"
+        raise illegal_state("upload_delivered", detail, delivery_id=row["id"])

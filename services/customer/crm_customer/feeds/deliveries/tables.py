@@ -29,6 +29,7 @@ feed_deliveries = tenant_table(
     Column("repeated", Boolean, nullable=False),
     Column("rows_total", Integer),
     Column("keyless_rows", Integer),
+    Column("rows_with_id", Integer, nullable=False),
     Column("found_sums", JSONB, nullable=False),
     Column("only_creates", Boolean, nullable=False),
     Column("import_id", Uuid),

@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("repeated", sa.Boolean(), nullable=False),
         sa.Column("rows_total", sa.Integer(), nullable=True),
         sa.Column("keyless_rows", sa.Integer(), nullable=True),
+        sa.Column("rows_with_id", sa.Integer(), nullable=False),
         sa.Column("found_sums", postgresql.JSONB(), nullable=False),
         sa.Column("only_creates", sa.Boolean(), nullable=False),
         sa.Column("import_id", sa.Uuid(), nullable=True),
