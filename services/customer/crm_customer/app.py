@@ -40,6 +40,7 @@ from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.servicer import UserServicer
 from crm_customer.feeds.deliveries.carrying_out import CarryingOut as CarryingOutFeeds
 from crm_customer.feeds.deliveries.counting import Counting
+from crm_customer.feeds.deliveries.queries import check_not_delivered
 from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
 from crm_customer.feeds.deliveries.servicer import FeedDeliveryServicer
 from crm_customer.feeds.resource import FEEDS
@@ -142,7 +143,7 @@ def build(settings: CustomerSettings) -> Service:
     service.servicers += [NotificationServicer(tokens), NotificationPreferenceServicer()]
     service.jobs.append(Digests(Tenants(service.database, service.clock), mails).job.run)
     importing = ImportWorker(service.database, service.clock, service.directory, settings.issuer)
-    service.servicers.append(ImportServicer(tokens, importing.wake))
+    service.servicers.append(ImportServicer(tokens, importing.wake, check_not_delivered))
     service.jobs_elsewhere[Kind.IMPORT] = JobsElsewhere(cancel_import_job, results_of, result_to_pb)
     service.jobs += [importing.run] * SIDE_BY_SIDE
     take_feeds(service, tokens, importing)

@@ -86,6 +86,9 @@ class Watcher:
         hold(self.resets == 0, f"{self.resets} resets")
         versions: dict[tuple[str, str], list[int]] = defaultdict(list)
         for each in self.told:
+            # A notification that says the same again while it is unread is told again in its version.
+            if each["collection"] == "notifications":
+                continue
             # An approval is told at the record that it is about, and has versions of its own.
             versions[each["collection"], each.get("approval_id") or each["record_id"]].append(each["version"])
         torn = {record: seen for record, seen in versions.items() if seen != list(range(seen[0], seen[0] + len(seen)))}

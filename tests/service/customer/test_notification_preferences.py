@@ -140,6 +140,19 @@ async def test_nothing_is_told_of_the_tasks_of_a_muted_record(
     assert len(await mails_of(posting, user.tenant_id)) == 1
 
 
+async def test_who_has_muted_a_record_is_asked_for_its_approvals_all_the_same(
+    posting: Running, stub: "NotificationServiceAsyncStub"
+) -> None:
+    user, muted_id = await posting.user(), new_id()
+    muted = Preference.MutedRecord(collection="orders", record_id=str(muted_id))
+    await choose(posting, user, muted_records=[muted])
+    at = {"collection": "orders", "record_id": str(muted_id), "verb": "Confirm"}
+    asked = notice(user, record_id=new_id(), kind=notice_kind_pb2.NOTICE_KIND_APPROVAL_WAITING, values=at)
+    asked.collection = "approvals"
+    await tell(posting, user.tenant_id, asked)
+    assert [each.kind for each in await listed(stub, user)] == [notice_kind_pb2.NOTICE_KIND_APPROVAL_WAITING]
+
+
 async def test_mail_comes_at_once_and_again_when_what_was_unread_is_read(
     posting: Running, stub: "NotificationServiceAsyncStub"
 ) -> None:

@@ -232,6 +232,20 @@ async def test_a_file_goes_a_week_after_the_end_with_its_room(
     assert await kept_of(customer, user, ended) == ([], 0, 0)
 
 
+async def test_an_export_that_waits_for_longer_than_files_are_kept_is_made_all_the_same(
+    customer: Running, jobs: Jobs, exports: Exports, user: User
+) -> None:
+    await steel_works(customer, user, 1)
+    async with held_up(customer, user.tenant_id):
+        job = await exports.begin(user, STEEL)
+        async with customer.unit_of_work(user.tenant_id) as work:
+            work.execute(be_over(), now=work.now)
+        await ExportSweeping(Tenants(customer.service.database, customer.service.clock)).sweep()
+    ended = await jobs.ended(user, job)
+    assert ended.state == SUCCEEDED
+    assert names(await exports.records(user, ended)) == ["钢厂 00"]
+
+
 async def test_files_that_a_tenant_has_no_room_for_are_not_made(
     customer: Running, jobs: Jobs, exports: Exports, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ class World:
 
     deliveries: list[FeedDelivery] = field(default_factory=list)
     rows: dict[UUID, set[str]] = field(default_factory=dict)
-    last_day: date | None = None
+    last_data_date: date | None = None
     values: dict[str, tuple[date, int]] = field(default_factory=dict)
     starts: list[UUID] = field(default_factory=list)
     wrote: list[UUID] = field(default_factory=list)
@@ -57,7 +57,7 @@ class World:
     def look(self, *, dies: bool = False) -> None:
         """One look; with `dies` whoever looks is killed after holding, before beginning."""
         found = [each for each in self.deliveries if each.finish_time is None]
-        turns = turns_of(reversed(found), last_day=self.last_day, active=True, now=START)
+        turns = turns_of(reversed(found), last_data_date=self.last_data_date, active=True, now=START)
         for each in turns.out_of_order:
             self.put(each.hold(HeldReason.OUT_OF_ORDER))
         if turns.next is not None and not dies:
@@ -71,10 +71,10 @@ class World:
             for key in self.rows[each.id]:
                 # As an import of the mode CREATE or UPSERT.
                 if not (each.only_creates and key in self.values):
-                    self.values[key] = each.day, number
+                    self.values[key] = each.data_date, number
             self.wrote.append(each.id)
             self.put(each.finish(State.SUCCEEDED, Figures(updated_count=1), START))
-            self.last_day = max(filter(None, (self.last_day, each.day)))
+            self.last_data_date = max(filter(None, (self.last_data_date, each.data_date)))
 
 
 def run(world: World, step: tuple[object, ...]) -> None:
@@ -87,7 +87,7 @@ def run(world: World, step: tuple[object, ...]) -> None:
                 id=id,
                 feed_id=UUID(int=0),
                 delivery_id=str(at),
-                day=DAY_ONE + timedelta(days=number),
+                data_date=DAY_ONE + timedelta(days=number),
                 upload_id=id,
                 file_name="f.csv",
                 content_digest=str(at),
@@ -130,17 +130,21 @@ def test_whatever_arrives_and_is_decided_accounts_have_what_the_newest_day_says(
     assert len(world.starts) == len(set(world.starts)), "each is begun once"
     left = [each for each in world.deliveries if each.finish_time is None]
     first_held = min(
-        (each.day, each.create_time)
+        (each.data_date, each.create_time)
         for each in [*left, replace_day(date.max)]
         if each.held_reason is not HeldReason.OUT_OF_ORDER
     )
     for each in left:
-        assert each.state is State.HELD or (each.day, each.create_time) > first_held, "nothing waits without a reason"
+        assert each.state is State.HELD or (each.data_date, each.create_time) > first_held, (
+            "nothing waits without a reason"
+        )
     # The oracle: of all that was written, each key has what the newest day says, of a day what arrived last.
     wrote = [each for each in world.deliveries if each.id in world.wrote]
     for key in KEYS:
         told = [
-            (each.day, at) for at, each in enumerate(world.deliveries) if each in wrote and key in world.rows[each.id]
+            (each.data_date, at)
+            for at, each in enumerate(world.deliveries)
+            if each in wrote and key in world.rows[each.id]
         ]
         assert world.values.get(key) == oracle(world, key, told)
 
@@ -149,7 +153,7 @@ def replace_day(day: date) -> FeedDelivery:
     """A delivery that comes after all others."""
     world = World()
     run(world, ("arrives", 0, {"a"}, True))
-    return replace(world.deliveries[0], day=day)
+    return replace(world.deliveries[0], data_date=day)
 
 
 def oracle(world: World, key: str, told: list[tuple[date, int]]) -> tuple[date, int] | None:
@@ -168,8 +172,8 @@ def test_nothing_begins_while_a_feed_is_paused_and_what_has_expired_is_not_waite
         run(world, ("arrives", number, {"a"}, number == 1))
         run(world, ("count", 0))
     held, waiting = world.deliveries
-    assert turns_of(world.deliveries, last_day=None, active=False, now=START).next is None
-    assert turns_of(world.deliveries, last_day=None, active=True, now=START).next is None
+    assert turns_of(world.deliveries, last_data_date=None, active=False, now=START).next is None
+    assert turns_of(world.deliveries, last_data_date=None, active=True, now=START).next is None
     gone = replace(held, expire_time=START)
-    turns = turns_of([gone, waiting], last_day=None, active=True, now=START)
+    turns = turns_of([gone, waiting], last_data_date=None, active=True, now=START)
     assert (turns.expired, turns.next) == ((gone,), waiting)

@@ -181,7 +181,8 @@ def test_ids_are_uuids_and_dates_are_dates() -> None:
     for name, schema in SCHEMAS.items():
         for field, inner in schema.get("properties", {}).items():
             # A request id may be the client's own, and other systems call what they send as they like.
-            if (field == "id" or field.endswith("_id")) and field not in ("request_id", "client_id", "source_id"):
+            others = ("request_id", "client_id", "source_id", "delivery_id")
+            if (field == "id" or field.endswith("_id")) and field not in others:
                 assert inner["format"] == "uuid", f"{name}.{field}"
             if field.endswith("_date"):
                 assert inner["format"] == "date", f"{name}.{field}"

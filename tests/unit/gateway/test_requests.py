@@ -97,7 +97,8 @@ def test_who_sends_another_id_is_told_both() -> None:
 
 def test_every_path_that_changes_a_record_was_looked_at() -> None:
     patched = {name for name, each in OPERATIONS.items() if each.binding.verb == "PATCH" and each.template.variables}
-    assert patched == {name for name, _, _ in with_id_in_both()}
+    looked_at = {name for name, _, _ in with_id_in_both()}
+    assert patched == {name for name in looked_at if OPERATIONS[name].binding.verb == "PATCH"}
 
 
 def test_the_mask_names_what_changes_and_null_clears() -> None:

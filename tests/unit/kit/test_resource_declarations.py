@@ -19,7 +19,7 @@ from crm_scoring.scores.resource import SCORES
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
-from sqlalchemy import Boolean, Column, DateTime, Index, Interval, MetaData, Table, Text, Uuid
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Interval, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.schema import SchemaItem
 
@@ -40,6 +40,7 @@ class Tenant:
     clock_offset: timedelta = timedelta(0)
     time_zone: str = "Asia/Shanghai"
     default_region: str = "CN"
+    change_proposal_days: int = 3
     current_time: datetime | None = field(default=None, compare=False)
 
     def at(self, now: datetime) -> "Tenant":
@@ -54,6 +55,7 @@ def tenant_columns() -> Table:
         *(Column(name, Text, nullable=False) for name in ("slug", "display_name", "time_zone", "default_region")),
         *(Column(name, Boolean, nullable=False) for name in ("sandbox", "active")),
         Column("clock_offset", Interval, nullable=False),
+        Column("change_proposal_days", Integer, nullable=False),
         *versioned_columns(),
     )
 

@@ -9,7 +9,7 @@ from crm_kit.attachments.room import give_back_room
 from crm_kit.background import PeriodicJob, Tenant, Tenants, each
 from crm_kit.database.statements import statement
 from crm_kit.events.leases import Lease
-from crm_kit.plumbing import exports
+from crm_kit.plumbing import exports, job_turns
 
 EVERY_SECONDS = 600.0
 BATCH = 100
@@ -42,10 +42,14 @@ class ExportSweeping:
 
 @statement
 def end_exports() -> Any:
-    """Forget some exports whose files are over, and tell of them. One that is still under way then finds that it is."""
+    """Forget some exports whose files are over, and tell of them; none that is under way, however long it waits."""
+    under_way = select(job_turns.c.job_id).where(
+        job_turns.c.tenant_id == exports.c.tenant_id, job_turns.c.job_id == exports.c.job_id
+    )
     over = (
         select(exports.c.job_id)
         .where(exports.c.tenant_id == bindparam("tenant_id"), exports.c.expire_time <= bindparam("now"))
+        .where(~under_way.exists())
         .order_by(exports.c.expire_time)
         .limit(BATCH)
         .with_for_update(skip_locked=True)

@@ -54,7 +54,7 @@ async def bring(work: UnitOfWork, feed_id: UUID, days: int, rows: tuple[str, ...
     await work.flush()
     await append_upload(work, upload.id, 0, content, last=True)
     await work.flush()
-    delivery = {"feed_id": feed_id, "delivery_id": day.isoformat(), "day": day, "upload_id": upload.id}
+    delivery = {"feed_id": feed_id, "delivery_id": day.isoformat(), "data_date": day, "upload_id": upload.id}
     await receive_delivery(work, delivery | {"expected_rows": len(rows)})
     await work.flush()
 

@@ -19,7 +19,7 @@ from crm_kit.notices import Kind, raise_notice
 from sqlalchemy import Boolean, bindparam, case, func, null, update
 
 from crm_customer.feeds.model import Feed, PauseReason
-from crm_customer.feeds.queries import feed_count
+from crm_customer.feeds.queries import CHANGING, feed_count, get_told
 from crm_customer.feeds.resource import FEEDS, WATCHED
 from crm_customer.feeds.tables import feed_timers, feeds
 from crm_customer.records.accounts.resource import ACCOUNTS
@@ -27,7 +27,6 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 # Of a tenant.
 MAX_FEEDS = 100
 # What writing rows takes, as importing them by hand does.
-CHANGING = "feeds.write"
 APPLYING_TAKES = ("imports.write", "accounts.write")
 
 
@@ -74,9 +73,9 @@ async def stop_feed(work: UnitOfWork, before: Feed) -> Feed:
     return stopped
 
 
-def tell_late(work: UnitOfWork, feed: Feed, day: date) -> None:
+async def tell_late(work: UnitOfWork, feed: Feed, day: date) -> None:
     """Gather that the file of a day is not here."""
-    tell(work, feed, Kind.NOTICE_KIND_FEED_LATE, [feed.responsible_id], day=day)
+    tell(work, feed, Kind.NOTICE_KIND_FEED_LATE, await get_told(work, feed), day=day)
 
 
 def tell(

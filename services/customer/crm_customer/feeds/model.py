@@ -76,9 +76,9 @@ class Feed:
     pause_reason: PauseReason | None = None
     health: Health = Health.OK
     last_delivery_time: datetime | None = None
-    last_day: date | None = None
+    last_data_date: date | None = None
     next_due_time: datetime | None = None
-    missing_day: date | None = None
+    missing_date: date | None = None
 
     @property
     def is_active(self) -> bool:
@@ -124,10 +124,10 @@ class Feed:
             raise wrong_state("feed", self.state, done, legal=[state])
 
 
-def health_of(*, holds: bool, failed: bool, missing_day: date | None) -> Health:
+def health_of(*, holds: bool, failed: bool, missing_date: date | None) -> Health:
     """Whether somebody has to look after it: what waits for a person first, then what they can only look into."""
     if holds:
         return Health.HELD
     if failed:
         return Health.FAILED
-    return Health.OK if missing_day is None else Health.LATE
+    return Health.OK if missing_date is None else Health.LATE

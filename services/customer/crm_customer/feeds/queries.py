@@ -1,14 +1,20 @@
 """Every SELECT on feeds that their declaration does not make."""
 
 from typing import Any
+from uuid import UUID
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
+from crm_kit.directory.access import active_users
+from crm_kit.directory.keepers import get_keepers
 from crm_kit.plumbing import access_tenants
 from sqlalchemy import DateTime, Select, bindparam, func, select, true
 
+from crm_customer.feeds.model import Feed
 from crm_customer.feeds.tables import feed_timers, feeds
 
+# What looking after feeds takes.
+CHANGING = "feeds.write"
 BATCH = 500
 A_TENANTS_SHARE = 20
 
@@ -61,3 +67,10 @@ async def feed_count(reader: Reader) -> int:
     """How many feeds the tenant has."""
     row = await reader.one(count_feeds())
     return int(row[0]) if row else 0
+
+
+async def get_told(reader: Reader, feed: Feed) -> list[UUID]:
+    """Who is told of a feed: whoever is responsible, or where they have left all who may write feeds."""
+    if await reader.all(active_users(), ids=[feed.responsible_id]):
+        return [feed.responsible_id]
+    return await get_keepers(reader, CHANGING)

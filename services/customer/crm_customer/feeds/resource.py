@@ -8,7 +8,7 @@ from crm_customer.feeds.model import Feed, PauseReason
 from crm_customer.feeds.tables import feeds
 
 # What is known of its deliveries.
-WATCHED = ("health", "last_delivery_time", "last_day", "next_due_time", "missing_day")
+WATCHED = ("health", "last_delivery_time", "last_data_date", "next_due_time", "missing_date")
 
 FEEDS = Resource(
     "feed",

@@ -31,9 +31,9 @@ feeds = tenant_table(
     # From here on: what is known of its deliveries, written by who carries them out and by nobody else.
     Column("health", Text, nullable=False, server_default="OK"),
     Column("last_delivery_time", DateTime(timezone=True)),
-    Column("last_day", Date),
+    Column("last_data_date", Date),
     Column("next_due_time", DateTime(timezone=True)),
-    Column("missing_day", Date),
+    Column("missing_date", Date),
     *versioned_columns(),
 )
 Index("feeds_create_time_index", *(feeds.c[name] for name in ("tenant_id", "create_time", "id")))

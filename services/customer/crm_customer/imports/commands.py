@@ -1,5 +1,6 @@
 """Every write on uploads and imports but that of their rows. Each function is one transaction's work."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,9 @@ from crm_customer.imports.queries import get_part, get_stored_upload, get_upload
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import UPLOAD_LASTS, import_jobs, upload_parts, uploads
 from crm_customer.records.accounts.resource import ACCOUNTS
+
+# FailedPrecondition while somebody needs an upload by its id.
+CheckFree = Callable[[UnitOfWork, UUID], Awaitable[None]]
 
 
 async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, total_bytes: int) -> Upload:
@@ -102,8 +106,11 @@ def save_upload(work: UnitOfWork, before: Upload, after: Upload) -> Upload:
     return saved
 
 
-async def delete_upload(work: UnitOfWork, id: UUID, *, etag: str) -> None:
-    """Delete an upload and its bytes, also those of one that is over. FailedPrecondition while an import needs it."""
+async def delete_upload(work: UnitOfWork, id: UUID, *, etag: str, check_free: CheckFree) -> None:
+    """Delete an upload and its bytes, also those of one that is over.
+
+    FailedPrecondition while an import needs it, or somebody else for whom `check_free` speaks.
+    """
     await work.flush()
     upload = await get_stored_upload(work, id, locked=True)
     check_etag(etag, upload.version)
@@ -111,6 +118,7 @@ async def delete_upload(work: UnitOfWork, id: UUID, *, etag: str) -> None:
     if needed:
         detail = f"the import {needed['id']} needs the upload; cancel it, or wait until it has ended"
         raise illegal_state("upload_needed", detail, import_id=needed["id"])
+    await check_free(work, id)
     work.delete(upload_parts, upload_id=id)
     await work.flush()
     work.delete(uploads, id=id)

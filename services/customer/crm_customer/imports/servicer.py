@@ -18,9 +18,13 @@ from crm_customer.imports.wire import error_to_pb, report_to_pb, upload_to_pb
 class ImportServicer:
     contract = pb.DESCRIPTOR.services_by_name["ImportService"]
 
-    def __init__(self, tokens: PageTokens, wake: Callable[[], None]) -> None:
-        """`wake` tells the worker of this process that there is an import to carry out."""
+    def __init__(self, tokens: PageTokens, wake: Callable[[], None], check_free: commands.CheckFree) -> None:
+        """`wake` tells the worker of this process that there is an import to carry out.
+
+        `check_free` knows who needs an upload beside imports.
+        """
         self._tokens = tokens
+        self._check_free = check_free
         self._wake = wake
 
     async def CreateUpload(self, request: pb.CreateUploadRequest, work: UnitOfWork) -> pb.Upload:
@@ -42,7 +46,7 @@ class ImportServicer:
         return upload_to_pb(await get_upload(reader, UUID(request.id)))
 
     async def DeleteUpload(self, request: pb.DeleteUploadRequest, work: UnitOfWork) -> pb.DeleteUploadResponse:
-        await commands.delete_upload(work, UUID(request.id), etag=request.etag)
+        await commands.delete_upload(work, UUID(request.id), etag=request.etag, check_free=self._check_free)
         return pb.DeleteUploadResponse()
 
     async def CreateImport(self, request: pb.CreateImportRequest, work: UnitOfWork) -> pb.Import:

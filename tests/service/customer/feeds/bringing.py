@@ -74,7 +74,7 @@ class Bringing:
     ) -> Delivery:
         """Send a file for a day; its id is that of the day unless another is given."""
         content = rows if isinstance(rows, bytes) else as_csv([HEADER, *rows])
-        given = {"delivery_id": f"kna1-{number}", "day": day(number), "upload_id": await self.upload(content)}
+        given = {"delivery_id": f"kna1-{number}", "data_date": day(number), "upload_id": await self.upload(content)}
         return await self.send(feed, **given | fields)
 
     async def send(self, feed: feeds_pb2.Feed, **fields: Any) -> Delivery:

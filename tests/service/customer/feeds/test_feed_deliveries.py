@@ -1,8 +1,12 @@
 """What becomes of what a feed brings."""
 
+import io
+from collections.abc import Sequence
+
 import grpc
+import openpyxl
 import pytest
-from crm.customer.v1 import feeds_pb2, imports_pb2
+from crm.customer.v1 import accounts_pb2, feeds_pb2, imports_pb2
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.status import reason_of
 
@@ -25,7 +29,7 @@ async def test_a_delivery_is_imported_once_and_says_what_became_of_its_rows(brin
     assert await bringing.industries() == {"华信电力": "energy", "北辰钢铁": "steel"}
     (job,) = await bringing.imports_of(second)
     assert (job.id, job.external_source) == (second.import_id, "erp")
-    seen = await bringing.feed_is(feed, last_day=day(1))
+    seen = await bringing.feed_is(feed, last_data_date=day(1))
     assert seen.health == feeds_pb2.Feed.HEALTH_OK
     assert seen.last_delivery_time == second.create_time
     assert await told(bringing.running, bringing.user) == [], "nobody is told of what goes well each night"
@@ -38,10 +42,14 @@ async def test_the_same_delivery_again_is_answered_with_what_is_kept_and_another
     first = await bringing.bring(feed, 0, [POWER])
     for again in (
         await bringing.bring(feed, 0, [POWER]),
-        await bringing.send(feed, delivery_id="kna1-0", day=day(0), upload_id=first.upload_id),
+        await bringing.send(feed, delivery_id="kna1-0", data_date=day(0), upload_id=first.upload_id),
     ):
         assert (again.id, again.upload_id) == (first.id, first.upload_id)
-    for fields, differs in (({"rows": [STEEL]}, "upload_id"), ({"day": day(1)}, "day"), ({"expected_rows": 1}, "exp")):
+    for fields, differs in (
+        ({"rows": [STEEL]}, "upload_id"),
+        ({"data_date": day(1)}, "data_date"),
+        ({"expected_rows": 1}, "exp"),
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await bringing.bring(feed, 0, **{"rows": [POWER]} | fields)
         assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
@@ -71,7 +79,7 @@ async def test_what_differs_from_its_control_totals_is_held_and_nothing_of_it_is
     assert (await bringing.ended(few)).created_count == 2
     assert (await bringing.ended(right)).skipped_count == 2
     assert (await bringing.get(other)).import_id == ""
-    await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_OK, last_day=day(2))
+    await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_OK, last_data_date=day(2))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.release(few)
     assert reason_of(caught.value) == "ILLEGAL_STATE"
@@ -99,7 +107,7 @@ async def test_an_older_day_is_held_and_once_released_overwrites_nothing_that_is
     done = await bringing.ended(older)
     assert (done.created_count, done.updated_count, done.failed_count) == (1, 0, 1)
     assert await bringing.industries() == {"华信电力": "power", "北辰钢铁": "steel"}
-    assert (await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_OK)).last_day == day(6)
+    assert (await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_OK)).last_data_date == day(6)
 
 
 async def test_an_older_day_of_a_feed_that_only_updates_cannot_be_released(bringing: Bringing) -> None:
@@ -154,14 +162,60 @@ async def test_files_of_others_and_days_to_come_are_refused(bringing: Bringing) 
     feed = await bringing.feed()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.bring(feed, 365 + 3, [POWER])
-    assert [each.field for each in violations_of(caught.value)] == ["feed_delivery.day"]
+    assert [each.field for each in violations_of(caught.value)] == ["feed_delivery.data_date"]
     grants = {"feeds.deliver": Scope.ALL, "imports.write": Scope.OWN}
     program = bringing.by(await bringing.running.user(bringing.user.tenant_id, grants=grants))
     theirs = await bringing.upload(as_csv([("客户名称",), ("x",)]))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await program.send(feed, delivery_id="a", day=day(0), upload_id=theirs)
+        await program.send(feed, delivery_id="a", data_date=day(0), upload_id=theirs)
     assert reason_of(caught.value) == "UPLOAD_NOT_FOUND"
     # A program that may do nothing but bring files has them written by the rights of who activated the feed.
     brought = await program.bring(feed, 0, [POWER])
     assert (await bringing.ended(brought)).created_count == 1
     assert brought.sender_id == str(program.user.id)
+
+
+async def test_an_older_day_whose_rows_name_accounts_by_their_ids_is_not_released_to_make_them_anew(
+    bringing: Bringing,
+) -> None:
+    feed = await bringing.feed()
+    await bringing.ended(await bringing.bring(feed, 5, [POWER]))
+    request = accounts_pb2.ListAccountsRequest(page_size=200)
+    (account,) = (await bringing.accounts.ListAccounts(request, metadata=bringing.user.metadata)).accounts
+    rows = as_csv([("id", "客户名称", "行业"), (account.id, "华信电力", "older")])
+    older = await bringing.held(await bringing.bring(feed, 4, rows))
+    assert older.held_reason == Delivery.HELD_REASON_OUT_OF_ORDER
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bringing.release(older)
+    assert reason_of(caught.value) == "ILLEGAL_STATE"
+    assert (await bringing.reject(older)).state == Delivery.STATE_REJECTED
+    assert len((await bringing.accounts.ListAccounts(request, metadata=bringing.user.metadata)).accounts) == 1
+
+
+def as_xlsx(rows: Sequence[Sequence[str | float]]) -> bytes:
+    book, file = openpyxl.Workbook(), io.BytesIO()
+    for row in rows:
+        book.worksheets[0].append(list(row))
+    book.save(file)
+    return file.getvalue()
+
+
+async def test_numbers_of_a_workbook_add_up_whatever_the_feed_says_of_decimal_commas(bringing: Bringing) -> None:
+    feed = await bringing.feed(layout=imports_pb2.ImportLayout(decimal_separator=","))
+    header = ("客户编号", "客户名称", "余额")
+    rows = as_xlsx([header, ("K-1", "华信电力", 1000.125), ("K-2", "北辰钢铁", -0.5)])
+    sums = [Delivery.ColumnSum(column="余额", sum="999.625")]
+    ended = await bringing.ended(await bringing.bring(feed, 0, rows, expected_sums=sums))
+    assert (ended.state, ended.found_sums[0].sum) == (Delivery.STATE_SUCCEEDED, "999.625")
+
+
+async def test_an_upload_is_kept_as_long_as_a_delivery_needs_it(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+    held = await bringing.held(await bringing.bring(feed, 0, [POWER], expected_rows=7))
+    delete = imports_pb2.DeleteUploadRequest(id=held.upload_id)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bringing.imports.DeleteUpload(delete, metadata=bringing.user.metadata)
+    assert reason_of(caught.value) == "ILLEGAL_STATE"
+    assert held.id in (caught.value.details() or "")
+    await bringing.reject(held)
+    await bringing.imports.DeleteUpload(delete, metadata=bringing.user.metadata)

@@ -1,25 +1,33 @@
 """Feeds: when something is expected, by whose rights rows are written, and that each delivery is carried out once."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import grpc
 import pytest
 from crm.customer.v1 import feeds_pb2, imports_pb2
 from crm_customer.feeds.deliveries.carrying_out import CarryingOut
-from crm_customer.feeds.deliveries.counting import Counting
+from crm_customer.feeds.deliveries.counting import MAX_DEATHS, Counting
+from crm_customer.feeds.deliveries.model import Counted
 from crm_customer.imports.tables import UPLOAD_LASTS
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.directory.projection import project_user
-from crm_kit.identity.access import Scope
+from crm_kit.errors import Unauthenticated
+from crm_kit.identity.access import Actor, Scope
 from crm_kit.rpc.status import reason_of
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.customer.feeds.bringing import Bringing, Delivery
 from tests.service.eventually import eventually
 from tests.service.notices import raised, told
 from tests.service.running import Running, User, violations_of
+
+if TYPE_CHECKING:
+    from crm_kit.directory.access import Directory
 
 POWER, STEEL = ("K-1", "华信电力", "power"), ("K-2", "北辰钢铁", "steel")
 Feed = feeds_pb2.Feed
@@ -61,7 +69,7 @@ async def test_who_is_responsible_is_told_once_for_each_window_that_passes_witho
     expected = (due + timedelta(hours=8)).date() - timedelta(days=1)
     await move_clock(running, tenant_id, due - system_now().replace(tzinfo=None) + timedelta(minutes=1), 2)
     late = await bringing.feed_is(feed, health=Feed.HEALTH_LATE)
-    assert late.missing_day == expected.isoformat()
+    assert late.missing_date == expected.isoformat()
     (notice,) = await raised(running, tenant_id)
     assert (notice.collection, notice.record_id) == ("feeds", feed.id)
     assert notice.record_name == f"{feed.display_name} {expected.isoformat()}"
@@ -70,12 +78,12 @@ async def test_who_is_responsible_is_told_once_for_each_window_that_passes_witho
     )
     assert [each.id for each in listed.feeds] == [feed.id]
     # It comes after all; two more pass, and another look finds nothing new.
-    brought = await bringing.bring(feed, 0, [POWER], day=expected.isoformat())
+    brought = await bringing.bring(feed, 0, [POWER], data_date=expected.isoformat())
     await bringing.ended(brought)
-    assert (await bringing.feed_is(feed, health=Feed.HEALTH_OK)).missing_day == ""
+    assert (await bringing.feed_is(feed, health=Feed.HEALTH_OK)).missing_date == ""
     after = due - system_now().replace(tzinfo=None) + timedelta(days=2, minutes=1)
     await move_clock(running, tenant_id, after, 3)
-    await bringing.feed_is(feed, missing_day=(expected + timedelta(days=2)).isoformat())
+    await bringing.feed_is(feed, missing_date=(expected + timedelta(days=2)).isoformat())
     await look(running)
     assert await told(running, bringing.user) == ["FEED_LATE"] * 3
 
@@ -225,3 +233,89 @@ async def test_a_feed_is_the_whole_tenants(bringing: Bringing) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.bring(Feed(id=str(UUID(int=7))), 0, [POWER])
     assert reason_of(caught.value) == "FEED_NOT_FOUND"
+
+
+async def test_where_whoever_is_responsible_has_left_those_are_told_who_may_write_feeds(bringing: Bringing) -> None:
+    running, keeper = bringing.running, bringing.user
+    leaver = await running.user(keeper.tenant_id)
+    feed = await bringing.feed(responsible_id=str(leaver.id))
+    await deactivate(running, leaver)
+    await bringing.held(await bringing.bring(feed, 0, [POWER], expected_rows=7))
+    assert await told(running, keeper) == ["FEED_HELD"]
+
+
+def only_by(monkeypatch: pytest.MonkeyPatch, room: str, own: object, tenant_id: UUID) -> None:
+    """Until that is undone nobody but a test's own looks at the feeds of a tenant, and it at no others."""
+
+    async def each(items: Iterable[Any], act: Any, **_: object) -> list[Any]:
+        mine = [item for item in items if item["tenant_id"] == tenant_id] if act.__self__ is own else []
+        return [await act(item) for item in mine]
+
+    monkeypatch.setattr(f"crm_customer.feeds.deliveries.{room}.each", each)
+
+
+async def test_a_process_that_ends_while_it_counts_leaves_the_delivery_to_the_next_one_at_once(
+    bringing: Bringing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, service = asyncio.Event(), bringing.running.service
+
+    async def reading(*_: object) -> Counted:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    own = Counting(Tenants(service.database, service.clock), lambda: None)
+    only_by(monkeypatch, "counting", own, bringing.user.tenant_id)
+    monkeypatch.setattr("crm_customer.feeds.deliveries.counting.count_rows", reading)
+    brought = await bringing.bring(await bringing.feed(), 0, [POWER])
+    for _ in range(MAX_DEATHS + 1):
+        looking, waiting = asyncio.create_task(own.look()), asyncio.create_task(begun.wait())
+        await asyncio.wait({looking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        assert begun.is_set(), "another process is believed to be at it"
+        begun.clear()
+        looking.cancel()
+        await asyncio.wait({looking})
+    monkeypatch.undo()
+    assert (await bringing.ended(brought)).created_count == 1
+
+
+async def test_who_has_lost_their_rights_does_not_stop_a_feed_that_somebody_else_activates_meanwhile(
+    bringing: Bringing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, tenant_id = bringing.running, bringing.user.tenant_id
+    other = await running.user(tenant_id)
+
+    class Leaving:
+        """A directory that says that somebody has left while another one activates the feed."""
+
+        async def user(self, _tenant_id: UUID, _user_id: UUID) -> Actor:
+            now = Feed(id=feed.id, skip_invalid_cells=True)
+            request = feeds_pb2.UpdateFeedRequest(feed=now, update_mask=FieldMask(paths=["skip_invalid_cells"]))
+            await bringing.feeds.UpdateFeed(request, metadata=other.metadata)
+            raise Unauthenticated("the user is not active here")
+
+    tenants = Tenants(running.service.database, running.service.clock)
+    own = CarryingOut(tenants, cast("Directory", Leaving()), lambda: None)
+    only_by(monkeypatch, "carrying_out", own, tenant_id)
+    feed = await bringing.feed()
+    brought = await bringing.in_state(await bringing.bring(feed, 0, [POWER]), Delivery.STATE_WAITING)
+    await own.look()
+    monkeypatch.undo()
+    assert (await bringing.ended(brought)).created_count == 1
+    assert (await bringing.get_feed(feed)).activator_id == str(other.id)
+
+
+async def test_a_delivery_is_held_by_what_its_feed_has_become_while_its_rows_were_counted(
+    bringing: Bringing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = await bringing.feed(mode=imports_pb2.Import.MODE_CREATE)
+
+    async def reading(*_: object) -> Counted:
+        now = Feed(id=feed.id, mode=imports_pb2.Import.MODE_UPSERT)
+        request = feeds_pb2.UpdateFeedRequest(feed=now, update_mask=FieldMask(paths=["mode"]))
+        await bringing.feeds.UpdateFeed(request, metadata=bringing.user.metadata)
+        return Counted(rows=1, keyless_rows=1)
+
+    monkeypatch.setattr("crm_customer.feeds.deliveries.counting.count_rows", reading)
+    held = await bringing.held(await bringing.bring(feed, 0, [("", "无编号", "")]))
+    assert held.held_reason == Delivery.HELD_REASON_KEYS_MISSING

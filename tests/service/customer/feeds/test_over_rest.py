@@ -19,11 +19,11 @@ async def test_a_program_brings_a_file_and_reads_what_became_of_it(bringing: Bri
         content = "客户编号,客户名称\nK-1,华信电力\n".encode()
         upload = await client.post("/v1/uploads?file_name=kna1.csv", content=content)
         path = f"/v1/feeds/{made.json()['id']}/deliveries"
-        sent = {"delivery_id": "kna1-0", "day": day(0), "upload_id": upload.json()["id"], "expected_rows": 1}
+        sent = {"delivery_id": "kna1-0", "data_date": day(0), "upload_id": upload.json()["id"], "expected_rows": 1}
         brought = await client.post(path, json=sent)
         assert brought.is_success, brought.text
         assert brought.json()["feed_name"] == "ERP"
-        other = await client.post(path, json=sent | {"day": day(1)}, headers={"accept-language": "zh"})
+        other = await client.post(path, json=sent | {"data_date": day(1)}, headers={"accept-language": "zh"})
         assert (other.status_code, other.json()["reason"]) == (409, "FEED_DELIVERY_CONFLICT")
         assert "kna1-0" in other.json()["detail"]
 

@@ -16,7 +16,7 @@ from crm_kit.database.work import retried, unit_of_work
 from crm_kit.directory.access import Directory
 from crm_kit.errors import Conflict, CrmError, PermissionDenied, Unauthenticated, Unavailable
 from crm_kit.events.leases import Lease
-from crm_kit.identity.access import Actor, Scope
+from crm_kit.identity.access import Scope
 
 from crm_customer.feeds.commands import require_rights, stop_feed, wake_feed
 from crm_customer.feeds.deliveries import commands
@@ -62,8 +62,10 @@ class CarryingOut:
 
     async def _begin(self, tenant_id: UUID, delivery: FeedDelivery) -> None:
         """Have a delivery imported whose turn it is; what does not allow it becomes its end, or that of the feed."""
+        async with self._tenants.unit(tenant_id) as work:
+            activator_id = (await FEEDS.get(work, delivery.feed_id)).activator_id
         try:
-            await self._start(tenant_id, delivery)
+            await self._start(tenant_id, delivery, activator_id)
         except (Unavailable, Conflict):
             raise
         except (Unauthenticated, PermissionDenied) as error:
@@ -71,15 +73,18 @@ class CarryingOut:
             async with self._tenants.unit(tenant_id) as work:
                 await wake_feed(work, delivery.feed_id)
                 feed = await FEEDS.get(work, delivery.feed_id)
-                if feed.is_active:
+                # Unless it goes on by the rights of somebody else by now.
+                if feed.is_active and feed.activator_id == activator_id:
                     await stop_feed(work, feed)
         except CrmError as error:
             async with self._tenants.unit(tenant_id) as work:
                 feed = await FEEDS.get(work, delivery.feed_id)
                 await commands.fail_delivery(work, feed, delivery, error)
 
-    async def _start(self, tenant_id: UUID, told: FeedDelivery) -> None:
-        actor = await self._activator(tenant_id, told.feed_id)
+    async def _start(self, tenant_id: UUID, told: FeedDelivery, activator_id: UUID) -> None:
+        """Have it imported. Unauthenticated, PermissionDenied: who activated the feed may do too little now."""
+        actor = await self._directory.user(tenant_id, activator_id)
+        require_rights(actor.access)
         now = await self._tenants.now_of(tenant_id)
         async with unit_of_work(self._tenants.database, actor, scope=Scope.ALL, now=now) as work:
             await wake_feed(work, told.feed_id)
@@ -88,11 +93,3 @@ class CarryingOut:
             if delivery.version == told.version and feed.is_active and feed.activator_id == actor.user_id:
                 await commands.start_delivery(work, feed, delivery)
                 work.after_commit.append(self._importing)
-
-    async def _activator(self, tenant_id: UUID, feed_id: UUID) -> Actor:
-        """Who activated the feed, with what they may do now. Unauthenticated, PermissionDenied: that is too little."""
-        async with self._tenants.unit(tenant_id) as work:
-            feed = await FEEDS.get(work, feed_id)
-        actor = await self._directory.user(tenant_id, feed.activator_id)
-        require_rights(actor.access)
-        return actor

@@ -22,6 +22,7 @@ from crm_customer.feeds.deliveries.queries import find_delivery, has_room, one_b
 from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
 from crm_customer.feeds.deliveries.tables import uncounted_deliveries
 from crm_customer.feeds.model import Feed
+from crm_customer.feeds.queries import get_told
 from crm_customer.feeds.resource import FEEDS
 from crm_customer.imports.commands import create_import, hold_upload, save_upload
 from crm_customer.imports.model import Import, Mode
@@ -79,13 +80,17 @@ def unchanged(known: FeedDelivery, sent: FeedDelivery) -> FeedDelivery:
     return known
 
 
-async def count_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, counted: Counted) -> FeedDelivery:
+async def count_delivery(work: UnitOfWork, before: FeedDelivery, counted: Counted) -> FeedDelivery:
     """Note what was counted, unless others have; it waits for its turn, or is held."""
     before = await held(work, before)
     if before.state is not State.RECEIVED:
         return before
+    # It may have been changed while the rows were counted.
+    feed = await FEEDS.get(work, before.feed_id)
     earlier = await work.one(one_before(), feed_id=feed.id, id=before.id, create_time=before.create_time)
-    twin = await work.one(same_day(), feed_id=feed.id, id=before.id, day=before.day, create_time=before.create_time)
+    twin = await work.one(
+        same_day(), feed_id=feed.id, id=before.id, day=before.data_date, create_time=before.create_time
+    )
     same_content = earlier is not None and counted.rows > 0 and earlier["content_digest"] == before.content_digest
     after = before.count(
         counted,
@@ -94,11 +99,11 @@ async def count_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, cou
         repeated=twin is not None or same_content,
     )
     if after.short:
-        tell(work, feed, after, Kind.NOTICE_KIND_FEED_SHORT)
+        await tell(work, feed, after, Kind.NOTICE_KIND_FEED_SHORT)
     if after.repeated:
-        tell(work, feed, after, Kind.NOTICE_KIND_FEED_REPEATED)
+        await tell(work, feed, after, Kind.NOTICE_KIND_FEED_REPEATED)
     if after.state is State.HELD:
-        tell(work, feed, after, Kind.NOTICE_KIND_FEED_HELD, after.held_reason or "")
+        await tell(work, feed, after, Kind.NOTICE_KIND_FEED_HELD, after.held_reason or "")
     work.delete(uncounted_deliveries, delivery_id=before.id)
     event = events.FeedDeliveryHeld if after.state is State.HELD else events.FeedDeliveryCounted
     return FEED_DELIVERIES.save(work, before, after, event)
@@ -130,10 +135,10 @@ async def changed(work: UnitOfWork, before: FeedDelivery, after: FeedDelivery, e
     return FEED_DELIVERIES.save(work, before, after, event)
 
 
-def hold_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery) -> FeedDelivery:
+async def hold_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery) -> FeedDelivery:
     """Have a delivery wait for a person, since a newer day is in."""
     after = before.hold(HeldReason.OUT_OF_ORDER)
-    tell(work, feed, after, Kind.NOTICE_KIND_FEED_HELD, HeldReason.OUT_OF_ORDER)
+    await tell(work, feed, after, Kind.NOTICE_KIND_FEED_HELD, HeldReason.OUT_OF_ORDER)
     return FEED_DELIVERIES.save(work, before, after, events.FeedDeliveryHeld)
 
 
@@ -167,33 +172,34 @@ def draft_of(feed: Feed, delivery: FeedDelivery) -> Import:
     return Import(id=delivery.id, file_name=delivery.file_name, owner_id=feed.activator_id, **values)
 
 
-def save_ended(work: UnitOfWork, feed: Feed, before: FeedDelivery, after: FeedDelivery) -> FeedDelivery:
+async def save_ended(work: UnitOfWork, feed: Feed, before: FeedDelivery, after: FeedDelivery) -> FeedDelivery:
     """Gather that a delivery has ended; whoever is responsible is told when it failed."""
     if after.state is State.FAILED:
-        tell(work, feed, after, Kind.NOTICE_KIND_FEED_FAILED, text=after.failure or "")
+        await tell(work, feed, after, Kind.NOTICE_KIND_FEED_FAILED, text=after.failure or "")
     return FEED_DELIVERIES.save(work, before, after, events.FeedDeliveryFinished)
 
 
 async def fail_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, error: CrmError) -> FeedDelivery:
     """Gather that a delivery cannot be imported, unless something has become of it by now."""
     now = await held(work, before)
-    return end_in_vain(work, feed, now, error) if now.state is before.state else now
+    return await end_in_vain(work, feed, now, error) if now.state is before.state else now
 
 
-def end_in_vain(work: UnitOfWork, feed: Feed, before: FeedDelivery, error: CrmError) -> FeedDelivery:
+async def end_in_vain(work: UnitOfWork, feed: Feed, before: FeedDelivery, error: CrmError) -> FeedDelivery:
     """Gather that nothing comes of a delivery, whose feed the unit holds."""
     work.delete(uncounted_deliveries, delivery_id=before.id)
-    return save_ended(work, feed, before, before.fail(error, work.now))
+    return await save_ended(work, feed, before, before.fail(error, work.now))
 
 
-def tell(
+async def tell(
     work: UnitOfWork, feed: Feed, delivery: FeedDelivery, kind: "Kind.ValueType", outcome: str = "", text: str = ""
 ) -> None:
-    """Gather a notice about a delivery for who is responsible for its feed."""
-    name = f"{feed.display_name} {delivery.day.isoformat()}"
+    """Gather a notice about a delivery for who looks after its feed."""
+    name = f"{feed.display_name} {delivery.data_date.isoformat()}"
     record = (FEED_DELIVERIES.collection, delivery.id)
     values = {OUTCOME: outcome} if outcome else {}
-    raise_notice(work, kind, [feed.responsible_id], record=record, name=name, text=text, values=values, also_actor=True)
+    told = await get_told(work, feed)
+    raise_notice(work, kind, told, record=record, name=name, text=text, values=values, also_actor=True)
 
 
 async def claim(work: UnitOfWork, delivery_id: UUID) -> int | None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from crm_kit.custom_fields.model import CustomField
 from crm_kit.database.work import Reader
@@ -13,11 +13,15 @@ from crm_customer.feeds.deliveries.model import ColumnSum, Counted
 from crm_customer.imports.files import Source, fetch_upload, names_of, room_on_disk
 from crm_customer.imports.model import Import, Upload
 from crm_customer.imports.queries import get_part
+from crm_customer.imports.spreadsheets.cells import NumberText
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import Field
 from crm_customer.imports.spreadsheets.notations import Notation, number_readings
 from crm_customer.imports.spreadsheets.separate import unpack
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet
+
+# More digits than a cell has: nothing is rounded.
+EXACT = Context(prec=1000)
 
 
 async def digest_of(reader: Reader, upload: Upload) -> str:
@@ -41,8 +45,9 @@ async def count_rows(
         with file:
             unpacked = await unpack(file, draft.layout or Layout(), names_of(draft, custom_fields))
     with unpacked.file:
-        keys = key_columns(Source(unpacked, draft, custom_fields), draft.external_source)
-        return await asyncio.to_thread(counted, unpacked, keys, columns)
+        source = Source(unpacked, draft, custom_fields)
+        keys, id = key_columns(source, draft.external_source), source.column(Field.ID)
+        return await asyncio.to_thread(counted, unpacked, keys, id, columns)
 
 
 def key_columns(source: Source, external_source: str) -> set[str]:
@@ -51,27 +56,30 @@ def key_columns(source: Source, external_source: str) -> set[str]:
     return found - {""}
 
 
-def counted(sheet: UnpackedSheet, keys: set[str], columns: Sequence[str]) -> Counted:
-    """Go over all rows once. It reads: call it in a thread."""
+def counted(sheet: UnpackedSheet, keys: set[str], id: str, columns: Sequence[str]) -> Counted:
+    """Go over all rows once; `id` is the column of ids, if there is one. It reads: call it in a thread."""
     notation = Notation.DECIMAL_COMMA if sheet.layout.decimal_separator == "," else Notation.DECIMAL_POINT
     at_keys = [at for at, column in enumerate(sheet.header) if column in keys]
+    at_id = [at for at, column in enumerate(sheet.header) if id and column == id]
     places = {column: sheet.header.index(column) for column in columns if column in sheet.header}
     sums: dict[str, Decimal | None] = {column: Decimal(0) if column in places else None for column in columns}
-    rows = keyless = 0
+    rows = keyless = with_id = 0
     for _, cells in sheet.spreadsheet().rows:
         rows += 1
         keyless += not any(cells[at].strip() for at in at_keys)
+        with_id += any(cells[at].strip() for at in at_id)
         for column, at in places.items():
-            sums[column] = added(sums[column], cells[at].strip(), notation)
-    return Counted(rows, keyless, tuple(ColumnSum(column, plain(sums[column])) for column in columns))
+            sums[column] = added(sums[column], cells[at], notation)
+    return Counted(rows, keyless, with_id, tuple(ColumnSum(column, plain(sums[column])) for column in columns))
 
 
 def added(total: Decimal | None, cell: str, notation: Notation) -> Decimal | None:
     """The sum with one more cell; None once one of them is no number."""
-    if total is None or not cell:
+    if total is None or not cell.strip():
         return total
-    reading = number_readings(cell).get(notation)
-    return None if reading is None else total + Decimal(reading)
+    # What is a number in a workbook is one however people write theirs.
+    reading = cell if isinstance(cell, NumberText) else number_readings(cell.strip()).get(notation)
+    return None if reading is None else EXACT.add(total, Decimal(reading))
 
 
 def plain(total: Decimal | None) -> str:

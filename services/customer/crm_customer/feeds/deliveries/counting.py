@@ -3,6 +3,7 @@
 What it counts becomes true at once, or not at all; a delivery that two processes count is counted once.
 """
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
@@ -62,7 +63,8 @@ class Counting:
             if tries > MAX_DEATHS:
                 raise crashed()
             counted = await self._read(reader, feed, delivery)
-        except (Unavailable, Conflict):
+        except (Unavailable, Conflict, asyncio.CancelledError):
+            # Nor has the file taken a process down that ends in order.
             async with self._tenants.unit(tenant_id) as work:
                 commands.give_back(work, delivery_id)
             raise
@@ -70,7 +72,7 @@ class Counting:
             log.info("feeds.unreadable", delivery_id=str(delivery_id), reason=error.reason)
             await self._fail(tenant_id, feed, delivery, error)
         else:
-            await self._note(tenant_id, feed, delivery, counted)
+            await self._note(tenant_id, delivery, counted)
         return True
 
     async def _read(self, reader: ReadSession, feed: Feed, delivery: FeedDelivery) -> Counted:
@@ -79,10 +81,10 @@ class Counting:
         columns = [each.column for each in delivery.expected_sums]
         return await count_rows(reader, upload, commands.draft_of(feed, delivery), columns, custom.fields)
 
-    async def _note(self, tenant_id: UUID, feed: Feed, delivery: FeedDelivery, counted: Counted) -> None:
+    async def _note(self, tenant_id: UUID, delivery: FeedDelivery, counted: Counted) -> None:
         async def attempt() -> None:
             async with self._tenants.unit(tenant_id) as work:
-                await commands.count_delivery(work, feed, delivery, counted)
+                await commands.count_delivery(work, delivery, counted)
 
         await retried(attempt)
 

@@ -59,6 +59,7 @@ class Counted:
 
     rows: int
     keyless_rows: int
+    rows_with_id: int = 0
     sums: tuple[ColumnSum, ...] = ()
 
 
@@ -76,13 +77,13 @@ class Figures:
 class FeedDelivery:
     """Fields as in the contract. Methods return the changed one; a wrong state raises FailedPrecondition.
 
-    `content_digest` is the SHA-256 of its file.
+    `content_digest` is the SHA-256 of its file, `rows_with_id` how many rows name their account by its id.
     """
 
     id: UUID
     feed_id: UUID
     delivery_id: str
-    day: date
+    data_date: date
     upload_id: UUID
     file_name: str
     content_digest: str
@@ -99,6 +100,7 @@ class FeedDelivery:
     repeated: bool = False
     rows_total: int | None = None
     keyless_rows: int | None = None
+    rows_with_id: int = 0
     found_sums: tuple[ColumnSum, ...] = ()
     only_creates: bool = False
     import_id: UUID | None = None
@@ -114,7 +116,7 @@ class FeedDelivery:
     @property
     def turn(self) -> tuple[date, datetime, UUID]:
         """What its turn goes by: the day first, then when it arrived."""
-        return self.day, self.create_time, self.id
+        return self.data_date, self.create_time, self.id
 
     @property
     def wrote(self) -> bool:
@@ -124,9 +126,9 @@ class FeedDelivery:
     def checked(self, today: date) -> "FeedDelivery":
         """The delivery itself. InvalidArgument for a day that is not yet, and for a column that is named twice."""
         latest = today + AHEAD
-        if self.day > latest:
+        if self.data_date > latest:
             detail = f"must not be after {latest}"
-            raise invalid_field(f"{NOUN}.day", "feed_day", detail, metadata={"latest": latest.isoformat()})
+            raise invalid_field(f"{NOUN}.data_date", "feed_day", detail, metadata={"latest": latest.isoformat()})
         columns = [each.column for each in self.expected_sums]
         twice = next((at for at, each in enumerate(columns) if each in columns[:at]), None)
         if twice is not None:
@@ -138,7 +140,7 @@ class FeedDelivery:
 
     def differs_from(self, other: "FeedDelivery") -> tuple[str, ...]:
         """The fields that another delivery under the same id would have to have alike, and has not."""
-        names = {"content_digest": "upload_id", "day": "day", "expected_rows": "expected_rows"}
+        names = {"content_digest": "upload_id", "data_date": "data_date", "expected_rows": "expected_rows"}
         fields = [field for name, field in names.items() if getattr(self, name) != getattr(other, name)]
         if self.expected_sums != other.expected_sums:
             fields.append("expected_sums")
@@ -153,6 +155,7 @@ class FeedDelivery:
             self,
             rows_total=counted.rows,
             keyless_rows=counted.keyless_rows,
+            rows_with_id=counted.rows_with_id,
             found_sums=counted.sums,
             short=short,
             repeated=repeated,
@@ -182,6 +185,12 @@ class FeedDelivery:
         if only_creates and mode is Mode.UPDATE:
             detail = "a newer day is in, and the feed changes accounts only: nothing could come of it; reject it"
             raise illegal_state("nothing_to_create", detail)
+        if only_creates and self.rows_with_id:
+            # What only creates passes over ids: it would make other accounts of all of these rows.
+            detail = (
+                "a newer day is in, and rows name accounts that are there by their ids: they are not new; reject it"
+            )
+            raise illegal_state("rows_have_ids", detail)
         return replace(self, state=State.WAITING, held_reason=None, only_creates=only_creates or self.only_creates)
 
     def reject(self, now: datetime) -> "FeedDelivery":
@@ -222,31 +231,31 @@ class Turns:
     next: FeedDelivery | None = None
 
 
-def turns_of(deliveries: Iterable[FeedDelivery], *, last_day: date | None, active: bool, now: datetime) -> Turns:
-    """What comes next of the open deliveries of a feed, as they stand; `last_day` is the newest whose values are in.
+def turns_of(deliveries: Iterable[FeedDelivery], *, last_data_date: date | None, active: bool, now: datetime) -> Turns:
+    """What comes next of the open deliveries of a feed; `last_data_date` is the newest of which values are in.
 
     One is carried out at a time, the earliest day first, and those of a day as they arrived. It waits for an earlier
-    one that is not counted yet, or that is held and may still be released. What is older than `last_day` is held;
+    one that is not counted yet, or that is held and may still be released. What is older than `last_data_date` is held;
     released, it creates only, so it need not be waited for, and waits for nobody but the one under way.
     """
     waited = sorted(deliveries, key=lambda each: each.turn)
     expired = tuple(each for each in waited if each.state in NOT_BEGUN and now >= each.expire_time)
     left = [each for each in waited if each not in expired]
-    late = tuple(each for each in left if each.state is State.WAITING and is_past(each, last_day))
+    late = tuple(each for each in left if each.state is State.WAITING and is_past(each, last_data_date))
     running = any(each.state is State.RUNNING for each in left)
-    first = next((each for each in left if each not in late and not is_aside(each, last_day)), None)
+    first = next((each for each in left if each not in late and not is_aside(each, last_data_date)), None)
     following = first if first is not None and first.state is State.WAITING else released(left)
     return Turns(expired, late, None if running or not active else following)
 
 
-def is_past(delivery: FeedDelivery, last_day: date | None) -> bool:
+def is_past(delivery: FeedDelivery, last_data_date: date | None) -> bool:
     """Whether it would overwrite what is newer."""
-    return last_day is not None and delivery.day < last_day and not delivery.only_creates
+    return last_data_date is not None and delivery.data_date < last_data_date and not delivery.only_creates
 
 
-def is_aside(delivery: FeedDelivery, last_day: date | None) -> bool:
+def is_aside(delivery: FeedDelivery, last_data_date: date | None) -> bool:
     """Whether others need not wait for it: it will be held, or is, since a newer day is in, or creates only."""
-    return delivery.only_creates or is_past(delivery, last_day) or delivery.held_reason is HeldReason.OUT_OF_ORDER
+    return delivery.only_creates or is_past(delivery, last_data_date) or delivery.held_reason is HeldReason.OUT_OF_ORDER
 
 
 def released(deliveries: Iterable[FeedDelivery]) -> FeedDelivery | None:

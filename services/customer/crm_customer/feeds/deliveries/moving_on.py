@@ -37,25 +37,25 @@ async def move_on(work: UnitOfWork, feed_id: UUID, zone: ZoneInfo) -> FeedDelive
         return None
     feed = await FEEDS.get(work, feed_id)
     found = await get_open(work, feed_id)
-    feed, last_day, left = await end_imported(work, feed, found)
-    turns = turns_of(left, last_day=last_day, active=feed.is_active, now=work.now)
+    feed, last_data_date, left = await end_imported(work, feed, found)
+    turns = turns_of(left, last_data_date=last_data_date, active=feed.is_active, now=work.now)
     for each in turns.expired:
-        commands.end_in_vain(work, feed, each, expired_error())
+        await commands.end_in_vain(work, feed, each, expired_error())
     for each in turns.out_of_order:
-        commands.hold_delivery(work, feed, each)
+        await commands.hold_delivery(work, feed, each)
     await work.flush()
     left = [each for each in left if each not in turns.expired]
-    missing_day, expected_day = await pass_windows(work, feed, timer["expected_day"], zone)
+    missing_date, expected_day = await pass_windows(work, feed, timer["expected_day"], zone)
     due_time = feed.schedule.due_time(expected_day, zone) if feed.schedule and expected_day else None
     arrived = await work.one(last_arrived(), feed_id=feed_id)
     holds = bool(turns.out_of_order) or any(each.state is State.HELD for each in left)
     after = replace(
         feed,
-        health=health_of(holds=holds, failed=await has_failed(work, feed_id), missing_day=missing_day),
+        health=health_of(holds=holds, failed=await has_failed(work, feed_id), missing_date=missing_date),
         last_delivery_time=arrived[0] if arrived else None,
-        last_day=last_day,
+        last_data_date=last_data_date,
         next_due_time=due_time,
-        missing_day=missing_day,
+        missing_date=missing_date,
     )
     watch(work, feed, after)
     set_timer(work, feed_id, next_look(work.now, left, turns.next, due_time), expected_day)
@@ -68,17 +68,17 @@ async def end_imported(
     """The feed, its newest day and its open deliveries once the one is ended whose import has."""
     running = next((each for each in found if each.state is State.RUNNING), None)
     if running is None:
-        return feed, feed.last_day, list(found)
+        return feed, feed.last_data_date, list(found)
     assert running.import_id is not None
     job = await IMPORTS.get(work, running.import_id, scope=Scope.ALL)
     if job.state in UNDER_WAY:
-        return feed, feed.last_day, list(found)
-    ended = commands.save_ended(work, feed, running, ended_as(running, job, work.now))
-    last_day = max(filter(None, (feed.last_day, ended.day if ended.wrote else None)), default=None)
+        return feed, feed.last_data_date, list(found)
+    ended = await commands.save_ended(work, feed, running, ended_as(running, job, work.now))
+    last_data_date = max(filter(None, (feed.last_data_date, ended.data_date if ended.wrote else None)), default=None)
     if ended.failure_reason in LOST_RIGHTS and feed.is_active and feed.activator_id == job.owner_id:
         feed = await stop_feed(work, feed)
     await work.flush()
-    return feed, last_day, [each for each in found if each.id != running.id]
+    return feed, last_data_date, [each for each in found if each.id != running.id]
 
 
 def ended_as(running: FeedDelivery, job: Import, now: datetime) -> FeedDelivery:
@@ -93,18 +93,18 @@ async def pass_windows(
     """The day that is missing and the one that is due next; whoever is responsible is told of each that is missing."""
     if feed.schedule is None or not feed.is_active:
         return None, None
-    missing_day = feed.missing_day
+    missing_date = feed.missing_date
     if expected_day is None:
         expected_day = feed.schedule.first_day(work.now, zone)
     else:
         passed, expected_day = feed.schedule.passed(expected_day, work.now, zone)
         for day in passed:
             if not await has_arrived(work, feed.id, day):
-                missing_day = day
-                tell_late(work, feed, day)
-    if missing_day is not None and await has_arrived(work, feed.id, missing_day):
-        missing_day = None
-    return missing_day, expected_day
+                missing_date = day
+                await tell_late(work, feed, day)
+    if missing_date is not None and await has_arrived(work, feed.id, missing_date):
+        missing_date = None
+    return missing_date, expected_day
 
 
 def next_look(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
+from crm_kit.errors import illegal_state
 from crm_kit.identity.access import Scope
 from crm_kit.plumbing import access_tenants
 from sqlalchemy import ColumnElement, Select, bindparam, func, select, true
@@ -57,7 +58,7 @@ def last_ended() -> Select[Any]:
 def arrived_from() -> Select[Any]:
     """Whether there is one for a day or a later one that something comes of."""
     columns = feed_deliveries.c
-    found = select(columns.id).where(*_of_feed(), columns.day >= bindparam("day"), columns.state.not_in(VAIN))
+    found = select(columns.id).where(*_of_feed(), columns.data_date >= bindparam("day"), columns.state.not_in(VAIN))
     return found.limit(1)
 
 
@@ -67,7 +68,7 @@ def same_day() -> Select[Any]:
     columns = feed_deliveries.c
     found = select(columns.id).where(
         *_of_feed(),
-        columns.day == bindparam("day"),
+        columns.data_date == bindparam("day"),
         columns.state.not_in(VAIN),
         columns.create_time <= bindparam("create_time"),
         columns.id != bindparam("id"),
@@ -88,6 +89,13 @@ def one_before() -> Select[Any]:
         columns.id != bindparam("id"),
     )
     return found.order_by(columns.create_time.desc(), columns.id.desc()).limit(1)
+
+
+@statement
+def open_of_upload() -> Select[Any]:
+    columns = feed_deliveries.c
+    of_upload = columns.tenant_id == bindparam("tenant_id"), columns.upload_id == bindparam("upload_id")
+    return select(columns.id).where(*of_upload, columns.finish_time.is_(None)).limit(1)
 
 
 @statement
@@ -137,3 +145,11 @@ async def has_failed(reader: Reader, feed_id: UUID) -> bool:
     """Whether the delivery failed that was carried out last."""
     row = await reader.one(last_ended(), feed_id=feed_id)
     return row is not None and row["state"] == State.FAILED
+
+
+async def check_not_delivered(reader: Reader, upload_id: UUID) -> None:
+    """FailedPrecondition while a delivery that has not ended has its file in an upload."""
+    row = await reader.one(open_of_upload(), upload_id=upload_id)
+    if row is not None:
+        detail = f"the feed delivery {row['id']} needs the upload; reject it, or wait until it has ended"
+        raise illegal_state("upload_delivered", detail, delivery_id=row["id"])

@@ -16,7 +16,7 @@ feed_deliveries = tenant_table(
     Column("id", Uuid, nullable=False),
     Column("feed_id", Uuid, nullable=False),
     Column("delivery_id", Text, nullable=False),
-    Column("day", Date, nullable=False),
+    Column("data_date", Date, nullable=False),
     # No reference: the delivery is kept, its file is not.
     Column("upload_id", Uuid, nullable=False),
     Column("file_name", Text, nullable=False),
@@ -29,6 +29,7 @@ feed_deliveries = tenant_table(
     Column("repeated", Boolean, nullable=False),
     Column("rows_total", Integer),
     Column("keyless_rows", Integer),
+    Column("rows_with_id", Integer, nullable=False),
     Column("found_sums", JSONB, nullable=False),
     Column("only_creates", Boolean, nullable=False),
     Column("import_id", Uuid),
@@ -57,9 +58,9 @@ def _index(name: str, *columns: str, where: str | None = None, unique: bool = Fa
 # What another system calls a delivery it means once.
 _index("delivery_id", "feed_id", "delivery_id", unique=True)
 _index("create_time", "create_time", "id")
-_index("day", "day", "id")
+_index("data_date", "data_date", "id")
 _index("feed", "feed_id", "create_time", "id")
-_index("feed_day", "feed_id", "day")
+_index("feed_data_date", "feed_id", "data_date")
 _index("open", "feed_id", "id", where="finish_time IS NULL")
 _index("finish_time", "feed_id", "finish_time", where="finish_time IS NOT NULL")
 

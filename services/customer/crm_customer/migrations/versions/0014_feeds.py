@@ -34,9 +34,9 @@ def upgrade() -> None:
         sa.Column("activator_id", sa.Uuid(), nullable=False),
         sa.Column("health", sa.Text(), server_default="OK", nullable=False),
         sa.Column("last_delivery_time", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_day", sa.Date(), nullable=True),
+        sa.Column("last_data_date", sa.Date(), nullable=True),
         sa.Column("next_due_time", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("missing_day", sa.Date(), nullable=True),
+        sa.Column("missing_date", sa.Date(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("feed_id", sa.Uuid(), nullable=False),
         sa.Column("delivery_id", sa.Text(), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("data_date", sa.Date(), nullable=False),
         sa.Column("upload_id", sa.Uuid(), nullable=False),
         sa.Column("file_name", sa.Text(), nullable=False),
         sa.Column("content_digest", sa.Text(), nullable=False),
@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("repeated", sa.Boolean(), nullable=False),
         sa.Column("rows_total", sa.Integer(), nullable=True),
         sa.Column("keyless_rows", sa.Integer(), nullable=True),
+        sa.Column("rows_with_id", sa.Integer(), nullable=False),
         sa.Column("found_sums", postgresql.JSONB(), nullable=False),
         sa.Column("only_creates", sa.Boolean(), nullable=False),
         sa.Column("import_id", sa.Uuid(), nullable=True),
@@ -86,11 +87,15 @@ def upgrade() -> None:
     op.create_index(
         "feed_deliveries_create_time_index", "feed_deliveries", ["tenant_id", "create_time", "id"], unique=False
     )
-    op.create_index("feed_deliveries_day_index", "feed_deliveries", ["tenant_id", "day", "id"], unique=False)
+    op.create_index(
+        "feed_deliveries_data_date_index", "feed_deliveries", ["tenant_id", "data_date", "id"], unique=False
+    )
     op.create_index(
         "feed_deliveries_delivery_id_index", "feed_deliveries", ["tenant_id", "feed_id", "delivery_id"], unique=True
     )
-    op.create_index("feed_deliveries_feed_day_index", "feed_deliveries", ["tenant_id", "feed_id", "day"], unique=False)
+    op.create_index(
+        "feed_deliveries_feed_data_date_index", "feed_deliveries", ["tenant_id", "feed_id", "data_date"], unique=False
+    )
     op.create_index(
         "feed_deliveries_feed_index", "feed_deliveries", ["tenant_id", "feed_id", "create_time", "id"], unique=False
     )
@@ -164,9 +169,9 @@ def downgrade() -> None:
         postgresql_where=sa.text("finish_time IS NOT NULL"),
     )
     op.drop_index("feed_deliveries_feed_index", table_name="feed_deliveries")
-    op.drop_index("feed_deliveries_feed_day_index", table_name="feed_deliveries")
+    op.drop_index("feed_deliveries_feed_data_date_index", table_name="feed_deliveries")
     op.drop_index("feed_deliveries_delivery_id_index", table_name="feed_deliveries")
-    op.drop_index("feed_deliveries_day_index", table_name="feed_deliveries")
+    op.drop_index("feed_deliveries_data_date_index", table_name="feed_deliveries")
     op.drop_index("feed_deliveries_create_time_index", table_name="feed_deliveries")
     op.drop_table("feed_deliveries")
     op.drop_index("feeds_display_name_index", table_name="feeds")

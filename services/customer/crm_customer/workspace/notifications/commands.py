@@ -18,6 +18,7 @@ from crm_kit.mail.gathering import send_mail
 from crm_kit.mail.model import address_of
 from crm_kit.notice_texts import OUTCOME, TOGETHER, NoticeKind
 from crm_kit.resource.codecs import build
+from crm_kit.tasks.notices import TASKS
 from google.protobuf.message import Message
 from sqlalchemy import Boolean, Text, Uuid, and_, bindparam, column, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
@@ -74,9 +75,11 @@ def count_of(notice: NoticeRaised) -> int:
 
 def records_of(notice: NoticeRaised) -> list[MutedRecord]:
     """The record that a notice is about, and the one that this is at: of a task, the record that it is a task of."""
-    at = notice.values.get("collection"), notice.values.get("record_id")
-    found = [(notice.collection, notice.record_id), at]
-    return [MutedRecord(collection, UUID(id)) for collection, id in found if collection and id]
+    found = [(notice.collection, notice.record_id)]
+    # Of an approval the values name a record, too: who muted that is asked all the same.
+    if notice.collection == TASKS:
+        found.append((notice.values["collection"], notice.values["record_id"]))
+    return [MutedRecord(collection, UUID(id)) for collection, id in found]
 
 
 def choice_of(recipient: Recipient, kind: NoticeKind, *records: MutedRecord) -> Choice:
