@@ -142,8 +142,10 @@ def test_so_many_sources_say_something_of_a_field_and_of_a_record_and_no_more() 
         taken(fields, [value(field="website")])
     withdrawn = [replace(each, withdraw_time=NOW) for each in map(value, map(str, range(MAX_KEPT)))]
     assert taken(withdrawn, [value(field="0", minutes=1)])
-    with pytest.raises(FailedPrecondition):
+    with pytest.raises(FailedPrecondition) as refusal:
         taken(withdrawn, [value(field="website")])
+    # There is nothing to withdraw.
+    assert refusal.value.metadata["rule"] == "source_values_kept"
 
 
 def test_nothing_is_observed_in_the_future_but_for_clocks_that_differ() -> None:

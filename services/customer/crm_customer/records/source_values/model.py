@@ -77,7 +77,8 @@ def taken(before: Iterable[SourceValue], stated: Iterable[SourceValue]) -> list[
             known[each.field, each.source] = made[-1]
     check_room([each for each in known.values() if each.stands])
     if len(known) > MAX_KEPT:
-        raise _full(f"{MAX_KEPT} things were said of the record", MAX_KEPT)
+        detail = f"{MAX_KEPT} things were said of the record within a year; what was withdrawn is forgotten after that"
+        raise _full(detail, MAX_KEPT, rule="source_values_kept")
     return made
 
 
@@ -85,14 +86,13 @@ def check_room(standing: Sequence[SourceValue]) -> None:
     """FailedPrecondition where more sources than possible say something."""
     for field in {each.field for each in standing}:
         if sum(each.field == field for each in standing) > MAX_OF_FIELD:
-            raise _full(f"{MAX_OF_FIELD} sources say something of {field}", MAX_OF_FIELD)
+            raise _full(f"{MAX_OF_FIELD} sources say something of {field} already; withdraw one first", MAX_OF_FIELD)
     if len(standing) > MAX_OF_RECORD:
-        raise _full(f"sources say {MAX_OF_RECORD} things of the record", MAX_OF_RECORD)
+        raise _full(f"sources say {MAX_OF_RECORD} things of the record already; withdraw one first", MAX_OF_RECORD)
 
 
-def _full(said: str, most: int) -> FailedPrecondition:
-    detail = f"{said} already; withdraw one first"
-    return FailedPrecondition(detail, reason="SOURCE_VALUE_LIMIT_REACHED", metadata={"most": str(most)})
+def _full(detail: str, most: int, **rule: str) -> FailedPrecondition:
+    return FailedPrecondition(detail, reason="SOURCE_VALUE_LIMIT_REACHED", metadata={"most": str(most), **rule})
 
 
 def observed(time: datetime | None, *, now: datetime) -> datetime:
