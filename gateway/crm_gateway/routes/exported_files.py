@@ -10,6 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from crm.resource.v1 import exports_pb2 as pb
+from crm_kit.attachments.links import maker_of
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -89,6 +90,9 @@ async def download(request: Request, collection: str, id: UUID, link: str = "") 
         asked.link = link
     pages = Pages(listed.service, listed.call, asked, exchange, request.app.state.large_answers, read_part)
     first = await pages.next()
+    if link:
+        # It has held: what the file takes of the gateway is the share of its tenant, as with a token.
+        exchange.tenant_id, exchange.user_id = map(str, maker_of(link))
     ending = ENDINGS[first.file.format]
     make, media = FILES[ending]
     headers = {

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,11 @@ from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.resource.v1 import exports_pb2 as pb
 from crm.resource.v1 import jobs_pb2
+from crm.resource.v1.exports_pb2_grpc import ExportServiceStub
+from crm_kit.attachments.links import Link, Links
 from crm_kit.attachments.queries import parts, room
 from crm_kit.background import Tenants
+from crm_kit.clock import system_now
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import Conflict
@@ -194,6 +198,28 @@ async def test_only_who_began_an_export_reads_its_file_and_cancels_it(
     narrow = await customer.user(user.tenant_id, grants={"accounts.read": Scope.OWN})
     with refused("NOT_FOUND", "JOB_NOT_FOUND"):
         await exports.page(narrow, ended)
+
+
+async def test_who_has_begun_to_read_a_file_while_the_link_held_reads_on_for_an_hour(
+    customer: Running, jobs: Jobs, exports: Exports, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm_kit.exports.exporting.PART_BYTES", 10)
+    await steel_works(customer, user, 2)
+    ended = await jobs.ended(user, await exports.begin(user, STEEL, order_by="display_name"))
+    following = (await exports.page(user, ended)).next_page_token
+    links = Links(customer.service.settings.page_token_key.encode(), noun="export")
+
+    async def read_by(link_of: timedelta, page_token: str) -> pb.ReadLinkedRecordExportResponse:
+        link = links.made(Link(user.tenant_id, user.id, system_now() + link_of), ("accounts", ended.id))
+        request = pb.ReadLinkedRecordExportRequest(collection="accounts", id=ended.id, link=link, page_token=page_token)
+        return await ExportServiceStub(customer.channel).ReadLinkedRecordExport(request)
+
+    over = timedelta(minutes=-30)
+    with refused("INVALID_ARGUMENT", "EXPORT_LINK_INVALID"):
+        await read_by(over, "")
+    assert len((await read_by(over, following)).records) == 1
+    with refused("INVALID_ARGUMENT", "EXPORT_LINK_INVALID"):
+        await read_by(3 * over, following)
 
 
 async def test_a_cancelled_export_leaves_nothing_in_the_store(

@@ -1,5 +1,6 @@
 """The files of exports that were made in the background, over REST: those that a direct export would have been."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.resource.v1 import jobs_pb2
 from crm_gateway.app import create_app
+from crm_gateway.long_work import turn_of
 from crm_gateway.settings import Settings
 
 from tests.service.bulk_changing import Jobs
@@ -113,6 +115,24 @@ async def test_a_link_reads_the_file_without_a_token_and_nothing_else(
         refused = await web.get(path)
         assert (refused.status_code, refused.json()["reason"]) == (422, "EXPORT_LINK_INVALID")
     assert (await web.get(f"{job}:download")).status_code == 401
+
+
+@pytest.mark.usefixtures("full")
+async def test_a_file_that_is_read_by_a_link_takes_of_the_share_of_its_tenant(
+    web: httpx.AsyncClient, customer: Running, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[str] = []
+
+    def turn(tenant_id: str) -> asyncio.Semaphore:
+        turns.append(tenant_id)
+        return turn_of(tenant_id)
+
+    job = await exported(web, customer, user)
+    link = (await web.get(f"{job}:link", headers=bearer(user))).json()["path"]
+    monkeypatch.setattr("crm_gateway.routes.export.turn_of", turn)
+    assert (await web.get(link)).status_code == 200
+    # Whose it is says the first part, which is read before.
+    assert set(turns[1:]) == {str(user.tenant_id)}
 
 
 async def test_the_path_of_exports_takes_get_and_post(web: httpx.AsyncClient, user: User) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import cast
 from uuid import UUID
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -42,10 +43,9 @@ class Links:
     def read(self, sent: str, path: Sequence[str], *, now: datetime) -> Link:
         """What a link says. InvalidArgument for one that is of something else, or over; it does not say which."""
         try:
-            data = urlsafe_b64decode(sent.encode("ascii") + b"=" * (-len(sent) % 4))
+            signature, packed = _parts(sent)
         except ValueError:
             raise self.invalid() from None
-        signature, packed = data[:_SIGNATURE_BYTES], data[_SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, self._signature(packed, path)):
             raise self.invalid()
         match unpack(packed):
@@ -59,3 +59,15 @@ class Links:
 
     def _signature(self, packed: bytes, path: Sequence[str]) -> bytes:
         return hmac.digest(self._key, packed + "/".join(path).encode(), sha256)
+
+
+def maker_of(sent: str) -> tuple[UUID, UUID]:
+    """The tenant and the user whose link it is. Of one that has held: whether it does only its key says."""
+    tenant_id, user_id, _ = unpack(_parts(sent)[1])
+    return cast("UUID", tenant_id), cast("UUID", user_id)
+
+
+def _parts(sent: str) -> tuple[bytes, bytes]:
+    """Signature and what it signs; ValueError where a link is no such text."""
+    data = urlsafe_b64decode(sent.encode("ascii") + b"=" * (-len(sent) % 4))
+    return data[:_SIGNATURE_BYTES], data[_SIGNATURE_BYTES:]
