@@ -25,6 +25,7 @@ from sqlalchemy import bindparam, select
 from tests.service.customer.customers import new_account
 from tests.service.eventually import eventually
 from tests.service.kit.plans import indexes_in, plan_of
+from tests.service.notices import raised
 from tests.service.running import Running, User, refused
 from tests.service.sales.selling import Sales, also_in, cny
 
@@ -151,6 +152,26 @@ async def test_who_reads_their_own_deal_at_a_restricted_account_as_a_member_is_t
     with refused(*ONLY_READ) as error:
         await deal.rename(deal.wang)
     assert error.metadata["rule"] == "member_reads"
+
+
+async def test_who_is_given_a_deal_at_an_account_that_is_closed_to_them_is_not_told_what_it_is_called(
+    deal: Deal, user: User
+) -> None:
+    account = accounts_pb2.Account(
+        id=deal.deal.account_id, display_name="华信电力", owner_id=str(deal.li.id), restricted=True
+    )
+    told = events_pb2.AccountRestricted(account=account)
+    await deal.sales.hear(told, tenant_id=deal.li.tenant_id, aggregate_id=UUID(account.id), version=9)
+    for owner in (deal.wang, deal.li):
+        given = opportunities_pb2.Opportunity(id=deal.deal.id, owner_id=str(owner.id))
+        request = opportunities_pb2.UpdateOpportunityRequest(
+            opportunity=given, update_mask=FieldMask(paths=["owner_id"])
+        )
+        await deal.api.opportunities.UpdateOpportunity(request, metadata=user.metadata)
+    notices = [each for each in await raised(deal.sales, user.tenant_id) if each.record_id == deal.deal.id]
+    names = {each.user_ids[0]: each.record_name for each in notices}
+    assert names[str(deal.wang.id)] == ""
+    assert names[str(deal.li.id)] == deal.deal.display_name
 
 
 async def test_a_period_ends_in_sales_too_when_nobody_tells_of_it(deal: Deal) -> None:

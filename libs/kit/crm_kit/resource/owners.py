@@ -18,14 +18,15 @@ from crm_kit.database.connections import Database
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import Reader, UnitOfWork, counting
-from crm_kit.directory.access import owned_by, widest
+from crm_kit.directory.access import access_from, access_of_user, owned_by, widest
 from crm_kit.errors import denied
-from crm_kit.identity.access import EVERYTHING, Scope
-from crm_kit.identity.membership import NONE
+from crm_kit.identity.access import EVERYTHING, Actor, Scope
+from crm_kit.identity.membership import NONE, READING
 from crm_kit.labels import noun_label
 from crm_kit.notice_texts import OUTCOME, TOGETHER
 from crm_kit.notices import Kind, raise_notice, what
 from crm_kit.plumbing import access_roles, access_teams, access_users
+from crm_kit.resource.reach import Reach, everywhere
 from crm_kit.resource.reading import ReadableResource
 
 AnyResource = ReadableResource[Any, Any]
@@ -84,8 +85,35 @@ def tell_assigned(work: UnitOfWork, resource: AnyResource, before: Any | None, a
         _tell_together(work, work.job_id, owner_id, values)
         return
     name = next((getattr(after, name) or "" for name in TITLES if name in resource.own_hints), "")
-    record = (resource.collection, after.id)
-    raise_notice(work, Kind.NOTICE_KIND_RECORD_ASSIGNED, [owner_id], record=record, name=name, values=values)
+    kind, record = Kind.NOTICE_KIND_RECORD_ASSIGNED, (resource.collection, after.id)
+    if owner_id == work.actor.user_id or not is_closed_to_some(resource):
+        raise_notice(work, kind, [owner_id], record=record, name=name, values=values)
+        return
+
+    async def tell(unit: UnitOfWork) -> None:
+        # What is at a restricted account is not named to an owner to whom that is closed.
+        await unit.flush()
+        shown = name if await reads(unit, resource, after.id, owner_id) else ""
+        raise_notice(unit, kind, [owner_id], record=record, name=shown, values=values)
+
+    work.before_commit.append(tell)
+
+
+def is_closed_to_some(resource: AnyResource) -> bool:
+    """Whether some of its records may be closed even to their owner, since they are at restricted accounts."""
+    return isinstance(resource.visible, Reach) and resource.visible.open is not everywhere
+
+
+async def reads(work: UnitOfWork, resource: AnyResource, record_id: UUID, user_id: UUID) -> bool:
+    """Whether a user is active and may read a record, by the directory as it is now."""
+    row = await work.one(access_of_user(), user_id=user_id)
+    if row is None or not row["active"]:
+        return False
+    actor = Actor(work.tenant_id, user_id, access_from(row))
+    if not actor.access.may(resource.permission):
+        return False
+    with work.acting_as(actor, actor.access.scope(resource.permission)), counting(work, READING):
+        return record_id in await resource.readable(work, [record_id])
 
 
 def given_together(work: UnitOfWork) -> list[tuple[UUID, str]]:

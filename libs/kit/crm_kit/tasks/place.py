@@ -6,12 +6,10 @@ from uuid import UUID
 
 from crm_kit.comments.queries import people_of
 from crm_kit.database.work import Reader, UnitOfWork, counting
-from crm_kit.directory.access import access_from, access_of_user
-from crm_kit.identity.access import Actor
-from crm_kit.identity.membership import READING, WRITING
+from crm_kit.identity.membership import WRITING
 from crm_kit.resource.contract import NAME
 from crm_kit.resource.names import names_of
-from crm_kit.resource.owners import may, resource_of
+from crm_kit.resource.owners import may, reads, resource_of
 from crm_kit.tasks.resource import AnyResource, Tasks, tasks_of
 
 
@@ -44,18 +42,8 @@ class Place:
 
     async def readers(self, work: UnitOfWork, record_id: UUID, user_ids: Iterable[UUID | None]) -> set[UUID]:
         """Those of the users who are active and may read the record, by the directory as it is now."""
-        found = set()
-        for id in dict.fromkeys(filter(None, user_ids)):
-            row = await work.one(access_of_user(), user_id=id)
-            if row is None or not row["active"]:
-                continue
-            actor = Actor(work.tenant_id, id, access_from(row))
-            if not actor.access.may(self.records.permission):
-                continue
-            with work.acting_as(actor, actor.access.scope(self.records.permission)), counting(work, READING):
-                if record_id in await self.records.readable(work, [record_id]):
-                    found.add(id)
-        return found
+        ids = dict.fromkeys(filter(None, user_ids))
+        return {id for id in ids if await reads(work, self.records, record_id, id)}
 
 
 def places_among(resources: Iterable[AnyResource]) -> Mapping[str, Place]:
