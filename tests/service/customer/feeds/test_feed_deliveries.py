@@ -7,10 +7,13 @@ import grpc
 import openpyxl
 import pytest
 from crm.customer.v1 import accounts_pb2, feeds_pb2, imports_pb2
+from crm_customer.feeds.deliveries.content import digest_of
+from crm_customer.imports.model import Upload
+from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.status import reason_of
 
-from tests.service.customer.feeds.bringing import Bringing, Delivery, day
+from tests.service.customer.feeds.bringing import HEADER, Bringing, Delivery, day
 from tests.service.customer.imports.calls import as_csv
 from tests.service.notices import told
 from tests.service.running import violations_of
@@ -219,3 +222,25 @@ async def test_an_upload_is_kept_as_long_as_a_delivery_needs_it(bringing: Bringi
     assert held.id in (caught.value.details() or "")
     await bringing.reject(held)
     await bringing.imports.DeleteUpload(delete, metadata=bringing.user.metadata)
+
+
+async def test_a_delivery_is_known_again_by_its_whole_file_though_some_of_it_came_while_it_was_taken_in(
+    bringing: Bringing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed, content = await bringing.feed(), as_csv([HEADER, POWER, STEEL])
+    begun = imports_pb2.CreateUploadRequest(file_name="kna1.csv")
+    id = (await bringing.imports.CreateUpload(begun, metadata=bringing.user.metadata)).id
+    parts = [imports_pb2.AppendUploadRequest(id=id, content=content[:60])]
+    parts.append(imports_pb2.AppendUploadRequest(id=id, content=content[60:], offset=60))
+    await bringing.imports.AppendUpload(parts.pop(0), metadata=bringing.user.metadata)
+
+    async def digest(reader: Reader, upload: Upload) -> str:
+        found = await digest_of(reader, upload)
+        if parts:
+            await bringing.imports.AppendUpload(parts.pop(), metadata=bringing.user.metadata)
+        return found
+
+    monkeypatch.setattr("crm_customer.feeds.deliveries.commands.digest_of", digest)
+    taken = await bringing.send(feed, delivery_id="kna1-0", data_date=day(0), upload_id=id)
+    again = await bringing.bring(feed, 0, content)
+    assert again.id == taken.id

@@ -8,7 +8,7 @@ from uuid import UUID
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import AlreadyExists, CrmError, FailedPrecondition
+from crm_kit.errors import AlreadyExists, Conflict, CrmError, FailedPrecondition
 from crm_kit.ids import new_id
 from crm_kit.notice_texts import OUTCOME
 from crm_kit.notices import Kind, raise_notice
@@ -46,6 +46,9 @@ async def receive_delivery(work: UnitOfWork, values: dict[str, Any]) -> FeedDeli
         digest = await digest_of(work, upload)
         await wake_feed(work, feed.id)
         held = await hold_upload(work, upload.id)
+    if held.received_bytes != upload.received_bytes:
+        # It is known again by all of its file, not by what was there of it a moment ago.
+        raise Conflict("more of the file came at the same time; send the delivery again")
     delivery = FeedDelivery(
         id=new_id(),
         file_name=held.file_name,
