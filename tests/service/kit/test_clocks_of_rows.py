@@ -34,6 +34,7 @@ from sqlalchemy import Table, bindparam, select
 from tests.service.automating import Rules, action, create, settled
 from tests.service.customer.companies import ADMIN_LOGIN, PASSWORD, Company, open_company
 from tests.service.customer.customers import new_account as new_customer
+from tests.service.customer.feeds.bringing import bringing_by
 from tests.service.customer.imports.calls import ENDED, as_csv
 from tests.service.customer.openid_provider import OpenIdProvider, serving
 from tests.service.customer.sign_ins import with_provider
@@ -95,6 +96,7 @@ async def test_of_customer(customer: Running) -> None:
         await sign_in(company)
         await firm.sign_in(await company.user())
         await import_a_bad_row(company)
+        await bring_a_file(company)
         await tell_an_endpoint(company)
         await read_what_is_restricted(company)
         await withdraw_what_a_source_says(company)
@@ -125,6 +127,11 @@ async def import_a_bad_row(company: Company) -> None:
         return (await stub.GetImport(imports_pb2.GetImportRequest(id=made.id), metadata=metadata)).state in ENDED
 
     await eventually(ended)
+
+
+async def bring_a_file(company: Company) -> None:
+    bringing = bringing_by(company.customer, company.admin)
+    await bringing.bring(await bringing.feed(), 0, [("K-1", "华信电力", "power")])
 
 
 async def tell_an_endpoint(company: Company) -> None:

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from crm.customer.v1 import accounts_pb2, feeds_pb2, imports_pb2
 from crm.customer.v1 import feed_deliveries_pb2 as pb
+from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm.customer.v1.feed_deliveries_pb2_grpc import FeedDeliveryServiceStub
+from crm.customer.v1.feeds_pb2_grpc import FeedServiceStub
+from crm.customer.v1.imports_pb2_grpc import ImportServiceStub
 from crm_kit.clock import system_now
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -135,3 +139,16 @@ class Bringing:
         request = imports_pb2.ListImportsRequest(filter=f'feed_delivery_id = "{delivery.id}"')
         page = await self.imports.ListImports(request, metadata=self.user.metadata)
         return list(page.imports)
+
+
+def bringing_by(customer: Running, user: User) -> Bringing:
+    """A user with the services of feeds."""
+    channel = customer.channel
+    return Bringing(
+        running=customer,
+        user=user,
+        feeds=FeedServiceStub(channel),
+        deliveries=FeedDeliveryServiceStub(channel),
+        imports=ImportServiceStub(channel),
+        accounts=AccountServiceStub(channel),
+    )
