@@ -367,7 +367,7 @@ def is_a_number(request: Any) -> None:
 
 def is_held(delivery: Any) -> None:
     """One of its own for a day that has been, which does not have the rows that it says it has."""
-    delivery.delivery_id, delivery.day, delivery.expected_rows = new_id().hex, "2020-01-01", 7
+    delivery.delivery_id, delivery.data_date, delivery.expected_rows = new_id().hex, "2020-01-01", 7
 
 
 # What the services ask for beyond the rules of the contract.
