@@ -10,7 +10,7 @@ from crm_kit.attachments.model import Attachment
 from crm_kit.attachments.resource import ATTACHMENTS
 from crm_kit.database.connections import ALL_TENANTS, Database
 from crm_kit.database.statements import statement
-from crm_kit.database.work import Reader
+from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.plumbing import access_tenants
 from sqlalchemy import (
     ColumnElement,
@@ -194,10 +194,13 @@ def waiting_in_channel() -> Select[Any]:
 
 @statement
 def place_of_message() -> Select[Any]:
+    """Who asks for it at the same time waits, and finds what became of it."""
     queue = outbound_queue.c
     names = ("channel_id", "by_mailbox", "due_time", "end_time", "first_attempt")
-    return select(*(queue[name] for name in names), _is_held(queue).label("is_held")).where(
-        queue.tenant_id == bindparam("tenant_id"), queue.message_id == bindparam("message_id")
+    return (
+        select(*(queue[name] for name in names), _is_held(queue).label("is_held"))
+        .where(queue.tenant_id == bindparam("tenant_id"), queue.message_id == bindparam("message_id"))
+        .with_for_update(of=outbound_queue)
     )
 
 
@@ -304,9 +307,10 @@ async def find_waiting(reader: Reader, channel_id: UUID, due_by: datetime, *, mo
     return [found[id] for id in ids]
 
 
-async def find_place(reader: Reader, message_id: UUID) -> Place | None:
-    """Its place in the queue, while it is to go."""
-    row = await reader.one(place_of_message(), message_id=message_id)
+async def find_place(work: UnitOfWork, message_id: UUID) -> Place | None:
+    """Its place in the queue, while it is to go; nobody else takes it until the unit ends."""
+    await work.flush()
+    row = await work.one(place_of_message(), message_id=message_id)
     return Place(**row) if row else None
 
 
