@@ -76,9 +76,10 @@ def test_each_group_is_drawn_with_its_figure_in_the_order_of_the_table(amounts: 
     plot, most = the_plot(answer, chart), MAX_GROUPS[chart]
     assert plot.groups == [f"华信 {number}" for number in range(len(amounts) + 1)][:most]
     (series,) = plot.series
-    wanted = [None if amount is None else float(amount) for amount in [Decimal(7), *amounts]]
+    # The unit is that of what is drawn.
+    wanted = [None if amount is None else float(amount) for amount in [Decimal(7), *amounts]][:most]
     size = next(each for each in (1e12, 1e8, 1e4, 1) if each == 1 or any(abs(one or 0) >= 10 * each for one in wanted))
-    assert [None if value is None else value * size for value in series.values] == pytest.approx(wanted[:most])
+    assert [None if value is None else value * size for value in series.values] == pytest.approx(wanted)
     unit = {1e12: "（万亿）", 1e8: "（亿）", 1e4: "（万）", 1: ""}[size]
     assert (plot.title, plot.chart) == (f"sum:amount 合计 CNY{unit}", chart)
     assert bool(plot.note) == (len(amounts) + 1 > most)
