@@ -174,6 +174,8 @@ class Decoders:
                 return
             entries = getattr(target, name)
             for raw, each in value.items():
+                if len(violations) >= MAX_VIOLATIONS:
+                    return
                 try:
                     put(entries, key(raw), each, f"{path}{name}.{raw}", violations)
                 except Refused as refused:
@@ -268,6 +270,8 @@ def _repeated(name: str, convert: Convert) -> Decode:
 
 def _refuse_each(name: str, convert: Convert, values: list[Any], path: str, violations: Violations) -> None:
     for index, each in enumerate(values):
+        if len(violations) >= MAX_VIOLATIONS:
+            return
         try:
             convert(each)
         except Refused as refused:
