@@ -3,6 +3,7 @@
 import threading
 from contextlib import closing
 from datetime import date
+from typing import Any, cast
 
 import pytest
 from crm.resource.v1 import reports_pb2 as pb
@@ -100,7 +101,7 @@ def test_a_file_has_the_outlines_of_what_it_shows_and_of_no_more() -> None:
 
 def test_each_sign_that_the_font_has_stands_where_its_outline_begins() -> None:
     register_font()
-    face = getFont(FONT).face
+    face = cast("Any", getFont(FONT)).face
     assert {*map(ord, "华𠮷㐂（）“”·…￥₽")} <= face.charToGlyph.keys()
     # A bracket that opens stands at the right of its square: 0 would have it at the left.
     assert face.hmetrics[face.charToGlyph[ord("（")]][1] > face.getCharWidth(ord("（")) / 3

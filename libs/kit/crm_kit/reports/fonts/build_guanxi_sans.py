@@ -25,9 +25,9 @@ NAME = "Guanxi Sans"
 REGULAR = {"wght": 400}
 # In parts of a thousand of the size, as all of the fonts have them.
 UNITS, ASCENT, DESCENT = 1000, 1069, -293
-CJK = files("justmytype_intl_cjk") / "fonts" / "ofl"
+CJK = Path(str(files("justmytype_intl_cjk"))) / "fonts" / "ofl"
 SOURCES = (
-    files("manimgx_fonts") / "NotoSans[wght].ttf",
+    Path(str(files("manimgx_fonts"))) / "NotoSans[wght].ttf",
     *(CJK / f"notosans{region.lower()}" / f"NotoSans{region}[wght].ttf" for region in ("SC", "TC", "JP")),
 )
 NOTDEF = ".notdef"
