@@ -14,6 +14,8 @@ from tests.chaos.writing import Ledger
 
 FOLLOWERS = tuple(name for name in SERVICES if name != "customer")
 STEP_SECONDS = 0.25
+# Nothing more follows from what was seeded when so long nothing has.
+STILL_SECONDS = 5.0
 # What was acknowledged, and where its rows are.
 KEPT = {
     "account": ("customer", "accounts"),
@@ -93,9 +95,14 @@ async def reckon(platform: Target, ledger: Ledger, *, seconds: float) -> tuple[F
 
 
 async def present(platform: Target) -> Present:
-    """What is there before anything is written: the demo tenant's."""
-    found, _ = await reckon(platform, Ledger(), seconds=0)
-    return found.there
+    """What is there before anything is written: the demo tenant's, once its feed is imported and all know of it."""
+    there: Present = {}
+    while True:
+        found, _ = await reckon(platform, Ledger(), seconds=0)
+        if found.there == there:
+            return there
+        there = found.there
+        await asyncio.sleep(STILL_SECONDS)
 
 
 async def compare_all(books: Books, ledger: Ledger, found: Found) -> None:
