@@ -128,7 +128,17 @@ def read_contract() -> Contract:
     own = [file for file in read_image().file if file.package.startswith(OWN_PACKAGES)]
     for file in own:
         importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
-    return Contract(own, descriptor_pool.Default())
+    comments = {name: text for file in own for name, text in _comments_of(file)}
+    contract = Contract(map(_without_source, own), descriptor_pool.Default())
+    contract.comments = comments
+    return contract
+
+
+def _without_source(file: FileDescriptorProto) -> FileDescriptorProto:
+    """The file without where each part of it stands in its text: that is three quarters of it."""
+    file.ClearField("source_code_info")
+    # Anew: what is cleared keeps its room.
+    return FileDescriptorProto.FromString(file.SerializeToString())
 
 
 def _bindings(rule: http_pb2.HttpRule) -> tuple[Binding, ...]:

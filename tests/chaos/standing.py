@@ -50,23 +50,27 @@ async def standing(platform: Target, client: Client, ledger: Ledger, *, hears: b
     approver = Client(platform, platform.demo_login | {"login": login, "password": password})
     try:
         await approver.sign_in()
-        await set_up(client, user["id"])
+        rule, policy = await set_up(client, user["id"])
         async with contextlib.AsyncExitStack() as stack:
             if hears:
                 ledger.heard = (await stack.enter_async_context(hearing(client))).told
             await asyncio.sleep(KNOWN_SECONDS)
             ledger.told_user_id = user["id"]
             yield approver
+        # What comes after it in this tenant goes its own way.
+        for path in (rule, policy):
+            await said(client, "POST", f"{path}:archive", {})
     finally:
         await approver.close()
 
 
-async def set_up(client: Client, approver_id: str) -> None:
-    """A rule that has something done about each new account, and a policy that has limits approved."""
+async def set_up(client: Client, approver_id: str) -> tuple[str, str]:
+    """Paths of a rule that has something done about each new account, and of a policy that has limits approved."""
+    rules, policies = "/v1/automation-rules/accounts", "/v1/approval-policies/credit-limits"
     rule = await said(
         client,
         "POST",
-        "/v1/automation-rules/accounts",
+        rules,
         {
             "display_name": "新客户三天内拜访",
             "trigger": {"events": ["CREATED"]},
@@ -81,10 +85,11 @@ async def set_up(client: Client, approver_id: str) -> None:
             ],
         },
     )
-    await said(client, "POST", f"/v1/automation-rules/accounts/{rule['id']}:activate", {"etag": rule["etag"]})
+    await said(client, "POST", f"{rules}/{rule['id']}:activate", {"etag": rule["etag"]})
     asked = {"outcome": "ASK", "steps": [{"mode": "ANY", "user_ids": [approver_id]}]}
-    policy = {"verb": "setLimit", "display_name": "信用额度审批", "rows": [asked]}
-    await said(client, "POST", "/v1/approval-policies/credit-limits", policy)
+    body = {"verb": "setLimit", "display_name": "信用额度审批", "rows": [asked]}
+    policy = await said(client, "POST", policies, body)
+    return f"{rules}/{rule['id']}", f"{policies}/{policy['id']}"
 
 
 @contextlib.asynccontextmanager

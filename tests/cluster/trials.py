@@ -59,6 +59,8 @@ class Trials:
         platform, plan = self._platform, self.chaos
         report = await run_with(platform, plan, lambda chance: Killer(platform, chance, plan.processes))
         self.ledger = report.ledger
+        # The rule and the webhook end with it.
+        self.ledger.told_user_id, self.ledger.heard = "", None
         return Outcome(report.problems, report.as_json(), printed(report))
 
     async def restart_under_load(self) -> Outcome:
