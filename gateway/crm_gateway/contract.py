@@ -12,6 +12,7 @@ from typing import Any
 
 from crm.options.v1 import options_pb2
 from crm_kit.image import read_image
+from crm_kit.thin_events.types import EventTypes, event_types
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
@@ -93,6 +94,11 @@ class Contract:
     def comments(self) -> dict[str, str]:
         """Full name of a service, RPC, message, field, enum or value -> its leading comment, one line a paragraph."""
         return {name: text for file in self.files for name, text in _comments_of(file)}
+
+    @cached_property
+    def event_types(self) -> EventTypes:
+        """What streams and webhooks tell of."""
+        return event_types(self.files)
 
     @cached_property
     def rpcs(self) -> tuple[Rpc, ...]:
