@@ -36,6 +36,8 @@ OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "canc
 PROPOSED = [
     f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")
 ]
+OF_JOBS = [f"job.{what}" for what in ("created", "started", "advanced", "ended")]
+OF_FIELDS = [f"custom_field.{what}" for what in ("created", "updated", "archived", "restored", "retyped")]
 APPROVED = [
     f"approval.{what}"
     for what in (
@@ -360,8 +362,19 @@ def test_what_may_take_approval_has_the_events_of_approvals() -> None:
     }
 
 
-def test_no_two_events_have_the_same_type_but_those_beside_records() -> None:
-    beside = {*COMMENTED, *WITH_FILES, *PROPOSED, *OF_TASKS, *APPROVED}
+def test_what_has_jobs_and_custom_fields_has_their_events() -> None:
+    for events, has in (
+        (OF_JOBS, lambda each: each.bulk),
+        (OF_FIELDS, lambda each: "custom" in each.message.fields_by_name),
+    ):
+        expected = {each.name for each in collections(CONTRACT) if has(each)}
+        assert expected
+        assert {name for name, each in COLLECTIONS.items() if set(events) <= set(each["events"])} == expected
+        assert {name for name, each in COLLECTIONS.items() if not set(events).isdisjoint(each["events"])} == expected
+
+
+def test_no_two_events_have_the_same_type_but_those_beside_records_and_of_collections() -> None:
+    beside = {*COMMENTED, *WITH_FILES, *PROPOSED, *OF_TASKS, *APPROVED, *OF_JOBS, *OF_FIELDS}
     names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in beside]
     assert len(names) == len({*names})
 
