@@ -92,8 +92,8 @@ class Happened(Occasion):
         record = await resource.find(work, self.record_id)
         if record is None:
             return False
-        masked = resource.masked
-        if masked is not None and compiled.tells_of(masked.fields, self.event, self.changed_fields):
+        masked = resource.masked_from(work)
+        if masked and compiled.tells_of(masked, self.event, self.changed_fields):
             for shown in (self.shown, resource.whole_message(work, record)):
                 if resource.is_masked(work, shown):
                     return False

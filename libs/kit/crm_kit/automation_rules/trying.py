@@ -91,7 +91,7 @@ def taken_of(
 ) -> Iterator[Record]:
     """Those of a record's changes, the newest first, that the rule takes."""
     resource, rule, context = watched.resource, compiled.rule, context_of(reader)
-    masked = frozenset() if resource.masked is None else resource.masked.fields
+    masked = resource.masked_from(reader)
     is_masked_now = resource.is_masked(reader, resource.whole_message(reader, record))
     for change, then in states(watched, record, changes):
         fields = [field["field"] for field in change["fields"]]
