@@ -32,7 +32,7 @@ _ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
 COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
 COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
 WITH_FILES = ["attachment.added", "attachment.moved", "attachment.deleted"]
-OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "cancelled", "reopened")]
+OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "cancelled", "reopened", "overdue")]
 PROPOSED = [
     f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")
 ]
@@ -56,7 +56,7 @@ def test_a_collection_says_what_it_offers_to_automation_rules() -> None:
         own = [each for each in RESOURCES if each.message_type.DESCRIPTOR.file.package == package]
         for name, watched in watched_among(own).items():
             said = COLLECTIONS[name]["automation"]
-            assert sorted(said["events"]) == sorted(watched.events)
+            assert sorted(said["events"]) == sorted([*watched.events, *watched.task_events])
             assert sorted(said["calls"]) == sorted(watched.calls)
             assert sorted(said["dates"]) == sorted(own_dates(watched))
             assert sorted(said["targets"]) == sorted(watched.targets)

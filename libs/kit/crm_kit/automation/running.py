@@ -30,13 +30,19 @@ from crm_kit.automation.runs.model import (
     is_too_deep,
     loop_of,
 )
-from crm_kit.automation.runs.queries import count_following, count_stopped, run_that_led_to, standing_of_rule
+from crm_kit.automation.runs.queries import (
+    count_following,
+    count_stopped,
+    run_that_created,
+    run_that_led_to,
+    standing_of_rule,
+)
 from crm_kit.automation.runs.resource import RUNS
 from crm_kit.automation.spoken import spoken_of
 from crm_kit.automation.timing.commands import set_timer
 from crm_kit.automation.watched import Watched
 from crm_kit.clock import TenantClock
-from crm_kit.database.connections import Database
+from crm_kit.database.connections import Database, Record
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
@@ -252,13 +258,20 @@ async def chain_of(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -
     """The rules from which an occasion followed.
 
     Where the time of the last change has set the rule off, that is the one that made this change, within a day, and
-    what had led to that.
+    what had led to that; where a task was not done in time, the one that made the task.
     """
+    if occasion.overdue_task_id is not None:
+        created = str(occasion.overdue_task_id)
+        return made_by(await work.one(run_that_created(), record_id=occasion.record_id, created_id=created))
     timing = rule.trigger.date_reached
     if timing is None or timing.field != UPDATE_TIME:
         return occasion.chain
     since, etag = work.now - CIRCLE_WITHIN, etag_of(occasion.record_version)
-    row = await work.one(run_that_led_to(), record_id=occasion.record_id, etag=etag, since=since)
+    return made_by(await work.one(run_that_led_to(), record_id=occasion.record_id, etag=etag, since=since))
+
+
+def made_by(row: Record | None) -> Sequence[Cause]:
+    """The rule of a run, and what had led to that; none without one."""
     if row is None:
         return ()
     before = (Cause(UUID(each["rule_id"]), each["display_name"], each["collection"]) for each in row["causes"])

@@ -38,6 +38,7 @@ _EVENTS_BESIDE: Mapping[str, tuple[type[Message], ...]] = {
         events_pb2.TaskCompleted,
         events_pb2.TaskCancelled,
         events_pb2.TaskReopened,
+        events_pb2.TaskOverdue,
     ),
     "approval": (
         events_pb2.ApprovalSubmitted,
