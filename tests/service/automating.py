@@ -30,6 +30,7 @@ from tests.service.running import Running, User
 Rule: TypeAlias = rules_pb.AutomationRule
 Run: TypeAlias = runs_pb.AutomationRun
 SUCCEEDED, FAILED, STOPPED_LOOP = Run.STATE_SUCCEEDED, Run.STATE_FAILED, Run.STATE_STOPPED_LOOP
+PARTLY_DONE = Run.STATE_PARTLY_DONE
 
 
 def action(verb: str, *, target: str = "", **request: Any) -> rules_pb.AutomationRule.Action:
