@@ -692,4 +692,5 @@ KIND_NEEDED: Mapping[str, str] = {
     "ReleaseFeedDelivery": "held feed deliveries",
     "RetryOutboundMessage": "failed outbound messages",
     "SubmitReleaseOrder": "held orders",
+    "WithdrawFeedDelivery": "held feed deliveries",
 }
