@@ -15,8 +15,8 @@ from tests.service.customer.feeds.bringing import Bringing, Delivery, day
 from tests.service.running import violations_of
 from tests.service.web import bearer, gateway
 
-POWER = {"客户编号": "K-1", "客户名称": "华信电力", "行业": "power"}
-STEEL = {"客户编号": "K-2", "客户名称": "北辰钢铁", "行业": "steel"}
+POWER: dict[str, Any] = {"客户编号": "K-1", "客户名称": "华信电力", "行业": "power"}
+STEEL: dict[str, Any] = {"客户编号": "K-2", "客户名称": "北辰钢铁", "行业": "steel"}
 
 
 async def test_rows_are_counted_held_and_imported_as_those_of_a_file_are(bringing: Bringing) -> None:
