@@ -356,7 +356,8 @@ def background(service: Service, gate: Gate, runner: Runner, more: Sequence[Job]
     tenants = Tenants(service.database, service.clock)
     all_consumers = (service.consumers, service.automation, *service.more_consumers)
     jobs: list[Job] = [relay.run, *(Consuming(each, client).run for each in all_consumers)]
-    jobs.append(Cleaning(tenants, service.metadata).job.run)
+    nouns = {each.table.name: each.noun for each in service.resources}
+    jobs.append(Cleaning(tenants, service.metadata, nouns).job.run)
     if service.task_places:
         jobs.append(TellingOfTasks(tenants, service.task_places).job.run)
     if service.settings.file_store_url:
