@@ -55,11 +55,13 @@ class AttachmentServicer:
     ) -> pb.AttachmentUpload:
         at, id = await self._at(request, work), UUID(request.id)
         upload = await commands.append_upload(work, at, self._contents, id, request.offset, request.content)
-        return upload_to_pb(upload)
+        # Where it has become an attachment, that is read back.
+        await work.flush()
+        return await self._uploaded(work, upload)
 
     async def GetAttachmentUpload(self, request: pb.GetAttachmentUploadRequest, reader: Reader) -> pb.AttachmentUpload:
         at = await self._at(request, reader)
-        return upload_to_pb(await get_upload(reader, *at.record, UUID(request.id)))
+        return await self._uploaded(reader, await get_upload(reader, *at.record, UUID(request.id)))
 
     async def DeleteAttachmentUpload(self, request: pb.DeleteAttachmentUploadRequest, work: UnitOfWork) -> Empty:
         at = await self._at(request, work)
@@ -116,6 +118,13 @@ class AttachmentServicer:
         at = await self._at(request, reader)
         found = await get_attachment(reader, *at.record, UUID(request.id))
         return await content_of(reader, self._contents, found, request)
+
+    async def _uploaded(self, reader: Reader, upload: Upload) -> pb.AttachmentUpload:
+        """An upload, and where the attachment is that it has become."""
+        message = upload_to_pb(upload)
+        if upload.complete and (made := await ATTACHMENTS.find(reader, upload.id)) is not None:
+            message.collection, message.record_id = made.collection, str(made.record_id)
+        return message
 
     async def _at(self, request: Any, reader: Reader) -> Place:
         """The record that a request names; NotFound when the caller may not read it."""
