@@ -157,7 +157,10 @@ async def test_what_a_server_says_to_be_larger_than_was_asked_for_is_not_read_in
     ],
 )
 async def test_few_bytes_are_read_however_they_are_written(told: bytes, read: bytes) -> None:
-    async with scripted_server({"UID FETCH 1": b"* 1 FETCH " + told + b"\r\n"}) as served, session_with(served) as session:
+    async with (
+        scripted_server({"UID FETCH 1": b"* 1 FETCH " + told + b"\r\n"}) as served,
+        session_with(served) as session,
+    ):
         assert await session.read(1, 4) == Piece(read, None)
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from crm.resource.v1 import events_pb2 as events
 from sqlalchemy import Select, bindparam, select
@@ -18,7 +17,8 @@ async def move_attachments(work: UnitOfWork, from_record: Record, to_record: Rec
     """Gather that all files of one record are another's from now on. What was deleted stays to be seen where it was.
 
     Whoever moves them has seen to it that both may be changed, and what is moved says so by `files_at` of its resource
-    from now on: uploads that are under way become files of the other one. Conflict where one is deleted at the same time.
+    from now on: uploads that are under way become files of the other one. Conflict where one is deleted at the same
+    time.
     """
     await hold_files(work, from_record)
     collection, record_id = from_record

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from crm_kit.attachments.contents import Contents
 from crm_kit.attachments.staging import Staged, Staging, attach
