@@ -69,7 +69,6 @@ ATTEMPT_SECONDS = 420.0
 CLAIM = timedelta(minutes=10)
 # Until it is looked again whether so many still wait for earlier ones.
 WAIT_HELD = timedelta(minutes=1)
-FILE_GONE = "a file that goes with it was deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +233,7 @@ class Sending:
         """What the server says to a message; MailServerError when it cannot be spoken to."""
         message = turn.message
         if turn.files is None:
-            return Outcome(never=dict.fromkeys(message.pending_addresses, FILE_GONE), why=Failure.FILE_MISSING)
+            return message.file_gone
         if turn.password is None:
             raise MailServerError(ServerFailure.KEY_CHANGED)
         written = {address_of(each, field="to"): each for each in message.pending_addresses}
