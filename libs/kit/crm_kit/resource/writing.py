@@ -60,6 +60,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `assigned`: the field that says whose the record is, where somebody who is given one by others is told.
+    `files_at`: the record that the files of a record are at, by collection and id, where they go along to another.
     `at`: how a record stands at an instant, where that is more than what is stored.
     `momentary`: the fields that `at` fills in and nothing stores, such as a clock.
 

@@ -5,10 +5,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from crm_kit.errors import InvalidArgument, invalid_field, wrong_state
+from crm_kit.outbound_http.addresses import Reach
 from crm_kit.outbound_http.urls import is_outbound_url
 from crm_kit.thin_events.model import EventType
 
@@ -160,6 +163,20 @@ def check_replayed(event_types: Iterable[str], types: Iterable[EventType]) -> No
     """InvalidArgument for a type of event that is never sent, so that a slip does not look as if there were nothing."""
     sent = {each.name for each in types if is_told(each)} | {CALLED}
     require_known("event_types", "webhook_event_type", event_types, sent)
+
+
+def require_reach(url: str, reach: Reach) -> None:
+    """InvalidArgument for an address, written as one, that no call may reach.
+
+    Where a name leads shows with each call.
+    """
+    try:
+        address = ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return
+    if not reach.allows(address):
+        detail = f"{address} is no public address, and none that calls may reach"
+        raise invalid_field(f"{NOUN}.url", "webhook_address", detail, metadata={"value": str(address)})
 
 
 def require_known(field: str, rule: str, named: Iterable[str], known: Collection[str]) -> None:
