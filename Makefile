@@ -117,6 +117,9 @@ calls-bench: build ## How soon whose telephone rings knows who it is; writes bui
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
 
+feeds-bench: build ## Small deliveries beside large ones, conflicts among 300,000 accounts, a million imports cleared away
+	@$(BIN)/python -m tests.load.feeds_bench
+
 chaos: build ## Kill, freeze, cut off, fill up and set back what runs under load; count what is missing or doubled
 	@$(BIN)/python -m tests.chaos
 
@@ -159,4 +162,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench streams-bench approvals-bench tasks-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench intake-bench cluster
+.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench streams-bench approvals-bench tasks-bench webhooks-bench import-bench feeds-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench intake-bench cluster

@@ -157,7 +157,7 @@ def check_expected(count: int, expected: int) -> None:
     check_count(count)
     if count != expected:
         values = {"count": str(count), "expected_count": str(expected)}
-        detail = f"the filter takes {count} records, and {expected} were expected; nothing was begun"
+        detail = f"records that the filter takes: {count}; expected: {expected}; nothing was begun"
         raise FailedPrecondition(detail, reason="JOB_COUNT_MISMATCH", metadata=values)
 
 
