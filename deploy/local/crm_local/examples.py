@@ -244,7 +244,7 @@ def add_messages(admin: Person) -> bool:
 
 def mails() -> list[bytes]:
     """The mails of the conversation; the second answers the first."""
-    found = []
+    found: list[bytes] = []
     for (name, address, id, subject, text), (file_name, content) in zip(MAILS, MAIL_FILES, strict=True):
         mail = EmailMessage()
         mail["From"], mail["Message-ID"], mail["Subject"] = Address(name, addr_spec=address), id, subject
