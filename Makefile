@@ -96,6 +96,12 @@ jobs-bench: build ## Records a second of a bulk change; writes build/jobs_bench.
 notices-bench: build ## Lists and counts beside a million notifications; writes build/notices_bench.json
 	@$(BIN)/python -m tests.load.notices_bench
 
+streams-bench: build ## Memory and CPU of a thousand open streams of events, and how late they are told
+	@$(BIN)/python -m tests.load.streams_bench
+
+approvals-bench: build ## What approvals cost, and events where no policy asks
+	@$(BIN)/python -m tests.load.approvals_bench
+
 tasks-bench: build ## One's own tasks beside a million others; writes build/tasks_bench.json
 	@$(BIN)/python -m tests.load.tasks_bench
 
@@ -110,6 +116,9 @@ calls-bench: build ## How soon whose telephone rings knows who it is; writes bui
 
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
+
+feeds-bench: build ## Small deliveries beside large ones, conflicts among 300,000 accounts, a million imports cleared away
+	@$(BIN)/python -m tests.load.feeds_bench
 
 chaos: build ## Kill, freeze, cut off, fill up and set back what runs under load; count what is missing or doubled
 	@$(BIN)/python -m tests.chaos
@@ -153,4 +162,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench tasks-bench webhooks-bench import-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench intake-bench cluster
+.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench streams-bench approvals-bench tasks-bench webhooks-bench import-bench feeds-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench intake-bench cluster

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from crm_kit.errors import CrmError
-from crm_kit.thin_events.types import EventTypes, event_types
+from crm_kit.thin_events.types import EventTypes
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -165,7 +165,7 @@ def offer_of_build() -> Offer:
 def offer_of(contract: Contract) -> Offer:
     """What a gateway makes of contracts without problems."""
     served = list(operations(contract))
-    return Offer(served, event_types(contract.files), metadata.descriptions_of(contract))
+    return Offer(served, contract.event_types, metadata.descriptions_of(contract))
 
 
 def reference_of(contract: Contract) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 
 from crm.options.v1 import options_pb2
 from crm_kit.image import read_image
+from crm_kit.thin_events.types import EventTypes, event_types
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
@@ -95,6 +96,11 @@ class Contract:
         return {name: text for file in self.files for name, text in _comments_of(file)}
 
     @cached_property
+    def event_types(self) -> EventTypes:
+        """What streams and webhooks tell of."""
+        return event_types(self.files)
+
+    @cached_property
     def rpcs(self) -> tuple[Rpc, ...]:
         """All unary RPCs in the order of the files; a streaming RPC has no REST form and is left out."""
         return tuple(
@@ -128,7 +134,17 @@ def read_contract() -> Contract:
     own = [file for file in read_image().file if file.package.startswith(OWN_PACKAGES)]
     for file in own:
         importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
-    return Contract(own, descriptor_pool.Default())
+    comments = {name: text for file in own for name, text in _comments_of(file)}
+    contract = Contract(map(_without_source, own), descriptor_pool.Default())
+    contract.comments = comments
+    return contract
+
+
+def _without_source(file: FileDescriptorProto) -> FileDescriptorProto:
+    """The file without where each part of it stands in its text: that is three quarters of it."""
+    file.ClearField("source_code_info")
+    # Anew: what is cleared keeps its room.
+    return FileDescriptorProto.FromString(file.SerializeToString())
 
 
 def _bindings(rule: http_pb2.HttpRule) -> tuple[Binding, ...]:

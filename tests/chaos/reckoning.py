@@ -14,6 +14,8 @@ from tests.chaos.writing import Ledger
 
 FOLLOWERS = tuple(name for name in SERVICES if name != "customer")
 STEP_SECONDS = 0.25
+# Nothing more follows from what was seeded when so long nothing has.
+STILL_SECONDS = 5.0
 # What was acknowledged, and where its rows are.
 KEPT = {
     "account": ("customer", "accounts"),
@@ -21,27 +23,43 @@ KEPT = {
     "opportunity": ("sales", "opportunities"),
     "payment": ("sales", "payments"),
     "case": ("service_desk", "cases"),
+    "comment": ("customer", "comments"),
 }
+
+
+# By what it is of: how often each is there.
+Present = Mapping[str, Mapping[Any, int]]
 
 
 @dataclass
 class Found:
-    """Missing and doubled, by what it is of; `told` names the first of each."""
+    """Missing and doubled, by what it is of; `told` names the first of each. `before` was there at the start."""
 
     missing: Counter[str] = field(default_factory=Counter)
     doubled: Counter[str] = field(default_factory=Counter)
     checked: Counter[str] = field(default_factory=Counter)
     told: list[str] = field(default_factory=list)
+    before: Present = field(default_factory=dict)
+    there: dict[str, Mapping[Any, int]] = field(default_factory=dict)
 
     def compare(self, what: str, expected: Mapping[Any, int], there: Mapping[Any, int]) -> None:
-        """Count how often each is there that was to be there so often."""
+        """Count how often each has come to be there that was to come so often."""
+        self.there[what], before = there, self.before.get(what, {})
         self.checked[what] += sum(expected.values())
-        for key in {*expected, *there}:
-            off = there.get(key, 0) - expected.get(key, 0)
-            if off:
-                (self.doubled if off > 0 else self.missing)[what] += abs(off)
-                if len(self.told) < 40:
-                    self.told.append(f"{what} {key}: {there.get(key, 0)} instead of {expected.get(key, 0)}")
+        for key in {*expected, *there, *before}:
+            self._judge(f"{what} {key}", what, there.get(key, 0) - before.get(key, 0), expected.get(key, 0))
+
+    def balance(self, what: str, expected: int, there: int) -> None:
+        """The same of all that there is, whenever it came."""
+        self.checked[what] += expected
+        self._judge(what, what, there, expected)
+
+    def _judge(self, name: str, what: str, there: int, expected: int) -> None:
+        if there == expected:
+            return
+        (self.doubled if there > expected else self.missing)[what] += abs(there - expected)
+        if len(self.told) < 40:
+            self.told.append(f"{name}: {there} instead of {expected}")
 
 
 class Books:
@@ -66,7 +84,8 @@ async def reckon(platform: Target, ledger: Ledger, *, seconds: float) -> tuple[F
     try:
         books = Books(connections)
         while True:
-            found = await compare_all(books, ledger)
+            found = Found(before=ledger.before)
+            await compare_all(books, ledger, found)
             if not found.missing or loop.time() - began > seconds:
                 return found, loop.time() - began
             await asyncio.sleep(STEP_SECONDS)
@@ -75,15 +94,26 @@ async def reckon(platform: Target, ledger: Ledger, *, seconds: float) -> tuple[F
             await connection.close()
 
 
-async def compare_all(books: Books, ledger: Ledger) -> Found:
+async def present(platform: Target) -> Present:
+    """What is there before anything is written: the demo tenant's, once its feed is imported and all know of it."""
+    there: Present = {}
+    while True:
+        found, _ = await reckon(platform, Ledger(), seconds=0)
+        if found.there == there:
+            return there
+        there = found.there
+        await asyncio.sleep(STILL_SECONDS)
+
+
+async def compare_all(books: Books, ledger: Ledger, found: Found) -> None:
     """Everything, once."""
-    found = Found()
     await compare_rows(books, ledger, found)
     await compare_versions(books, ledger, found)
     await compare_events(books, found)
     await compare_timeline(books, ledger, found)
     await compare_facts(books, ledger, found)
-    return found
+    if ledger.told_user_id:
+        await compare_standing(books, ledger, found)
 
 
 async def compare_rows(books: Books, ledger: Ledger, found: Found) -> None:
@@ -94,6 +124,7 @@ async def compare_rows(books: Books, ledger: Ledger, found: Found) -> None:
         "opportunity": flat(account.opportunities for account in ledger.accounts),
         "payment": flat(account.payments for account in ledger.accounts),
         "case": flat(account.cases for account in ledger.accounts),
+        "comment": flat(account.comments for account in ledger.accounts),
     }
     for what, ids in promised.items():
         service, table = KEPT[what]
@@ -124,8 +155,8 @@ async def compare_events(books: Books, found: Found) -> None:
         unsent = await books.one(service, "SELECT count(*) FROM outbox WHERE publish_time IS NULL")
         sent = await books.one(service, "SELECT count(*) FROM outbox WHERE publish_time IS NOT NULL")
         given_up = await books.one(service, "SELECT count(*) FROM dead_letters")
-        found.compare(f"events of {service}", {"": sent + unsent}, {"": sent})
-        found.compare(f"events given up by {service}", {"": 0}, {"": given_up})
+        found.balance(f"events of {service}", sent + unsent, sent)
+        found.balance(f"events given up by {service}", 0, given_up)
 
 
 async def compare_timeline(books: Books, ledger: Ledger, found: Found) -> None:
@@ -158,6 +189,32 @@ async def compare_facts(books: Books, ledger: Ledger, found: Found) -> None:
     paid = {account.id: 7 * len(account.payments) for account in ledger.accounts if account.payments}
     query = "SELECT account_id::text, sum(paid) FROM account_days GROUP BY 1 HAVING sum(paid) > 0"
     found.compare("money added up by scoring", paid, await books.counts("scoring", query))
+
+
+async def compare_standing(books: Books, ledger: Ledger, found: Found) -> None:
+    """What follows from what an administrator has set up.
+
+    Each rule once for each account, each limit set by its approval once, each message sent at least once.
+    """
+    once = {account.id: 1 for account in ledger.accounts}
+    runs = "SELECT record_id::text, count(*) FROM automation_runs WHERE state = 'SUCCEEDED' GROUP BY 1"
+    found.compare("run of a rule", once, await books.counts("customer", runs))
+    tasks = "SELECT record_id::text, count(*) FROM tasks WHERE rule_id IS NOT NULL GROUP BY 1"
+    found.compare("task of a rule", once, await books.counts("customer", tasks))
+    notices = f"""
+        SELECT record_id::text, sum(count) FROM notifications
+        WHERE collection = 'accounts' AND user_id = '{ledger.told_user_id}' GROUP BY 1
+    """
+    found.compare("notice of a rule", once, await books.counts("customer", notices))
+    approved = {each: 1 for account in ledger.accounts for each in account.approvals}
+    states = "SELECT id::text, CASE state WHEN 'APPROVED' THEN 1 ELSE 0 END FROM approvals"
+    found.compare("approval", approved, await books.counts("scoring", states))
+    limited = {account.id: 1 for account in ledger.accounts if account.approvals}
+    limits = "SELECT id::text, version FROM credit_limits"
+    found.compare("limit set by an approval", limited, await books.counts("scoring", limits))
+    if ledger.heard is not None:
+        expected = {account.id: 1 + account.changes for account in ledger.accounts}
+        found.compare("message of a webhook", expected, {record: len(ids) for record, ids in ledger.heard.items()})
 
 
 def flat(lists: Iterable[Sequence[str]]) -> list[str]:

@@ -10,8 +10,9 @@ from crm_local.testing import Platform, platform_for_tests
 
 from tests.chaos.cycles import cycles_of
 from tests.chaos.disturbances import Disturber, Killer, small_disk
-from tests.chaos.reckoning import reckon
+from tests.chaos.reckoning import present, reckon
 from tests.chaos.report import Report
+from tests.chaos.standing import standing
 from tests.chaos.target import Target
 from tests.chaos.writing import Client, Ledger, Writer
 from tests.fuzz.logs import exceptions_in
@@ -31,6 +32,8 @@ class Plan:
     writers: int = 6
     seed: int = 1
     processes: Sequence[str] = PROCESSES
+    # Whether the platform may call a program on this machine, which one in production does not.
+    hears: bool = True
 
 
 async def run_chaos(plan: Plan) -> Report:
@@ -47,20 +50,21 @@ async def run_on(platform: Platform, plan: Plan) -> Report:
 async def run_with(platform: Target, plan: Plan, disturber_by: Callable[[random.Random], Killer]) -> Report:
     """Put what runs through the plan, disturbed as the disturber of this chance says."""
     on, loop, chance = machine(), asyncio.get_running_loop(), random.Random(plan.seed)
-    ledger, client, stop = Ledger(), Client(platform), asyncio.Event()
+    ledger, client, stop = Ledger(await present(platform)), Client(platform), asyncio.Event()
     try:
         await client.sign_in()
-        began = loop.time()
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(plan.writers):
-                tasks.create_task(Writer(client, ledger, plan.seed * 1000 + number).run(stop))
-            try:
-                cycles = await cycles_of(
-                    platform, client, disturber_by(chance), chance, cycles=plan.cycles, seconds=plan.seconds
-                )
-            finally:
-                stop.set()
-        found, settled = await reckon(platform, ledger, seconds=SETTLE_SECONDS)
+        async with standing(platform, client, ledger, hears=plan.hears) as approver:
+            began = loop.time()
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(plan.writers):
+                    tasks.create_task(Writer(client, ledger, plan.seed * 1000 + number, approver).run(stop))
+                try:
+                    cycles = await cycles_of(
+                        platform, client, disturber_by(chance), chance, cycles=plan.cycles, seconds=plan.seconds
+                    )
+                finally:
+                    stop.set()
+            found, settled = await reckon(platform, ledger, seconds=SETTLE_SECONDS)
     finally:
         await client.close()
     exceptions = {name: exceptions_in(platform.log(name)) for name in (*SERVICES, GATEWAY)}

@@ -18,6 +18,15 @@ SABOTAGE = {
         "payments added up by scoring",
         1,
     ),
+    ("customer", "DELETE FROM tasks WHERE id = (SELECT id FROM tasks WHERE rule_id IS NOT NULL LIMIT 1)"): (
+        "task of a rule",
+        -1,
+    ),
+    ("customer", "UPDATE notifications SET count = count + 1"): ("notice of a rule", 1),
+    ("scoring", "UPDATE approvals SET state = 'PENDING' WHERE id = (SELECT id FROM approvals LIMIT 1)"): (
+        "approval",
+        -1,
+    ),
     (
         "customer",
         """

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,7 @@ CALL_SECONDS = 12.0
 REST_SECONDS = 0.02
 AGAIN_AFTER_SECONDS = 0.05
 TOO_LONG_SECONDS = 120.0
+LIMIT = {"amount": "80000.00", "currency_code": "CNY"}
 
 
 class NotAcknowledged(Exception):
@@ -39,13 +41,19 @@ class Account:
     opportunities: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
     payments: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
+    approvals: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Ledger:
-    """All that the platform has promised."""
+    """All that the platform has promised, and what it had `before`: by what it is of, how often each was there."""
 
+    before: Mapping[str, Mapping[Any, int]] = field(default_factory=dict)
     accounts: list[Account] = field(default_factory=list)
+    # Whom a rule tells of each new account, and by account the ids of the messages that a webhook has brought.
+    told_user_id: str = ""
+    heard: Mapping[str, set[str]] | None = None
     acknowledged: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
@@ -60,8 +68,8 @@ class Ledger:
 class Client:
     """The platform as a caller sees it."""
 
-    def __init__(self, platform: Target) -> None:
-        self._platform = platform
+    def __init__(self, platform: Target, login: dict[str, str] | None = None) -> None:
+        self._login = login or platform.demo_login
         limits = httpx.Limits(max_connections=40)
         self._http = httpx.AsyncClient(base_url=platform.rest_url, trust_env=False, timeout=CALL_SECONDS, limits=limits)
         self._token = ""
@@ -73,7 +81,7 @@ class Client:
         """Get a token, however long that takes."""
         while True:
             try:
-                answer = await self._http.post("/v1/auth:token", json=self._platform.demo_login)
+                answer = await self._http.post("/v1/auth:token", json=self._login)
             except httpx.HTTPError:
                 answer = httpx.Response(503)
             if answer.status_code == 200:
@@ -96,10 +104,11 @@ def said_in(answer: httpx.Response) -> str:
 
 
 class Writer:
-    """One writer; it alone changes its accounts."""
+    """One writer; it alone changes its accounts. It asks for credit limits where there is an approver."""
 
-    def __init__(self, client: Client, ledger: Ledger, seed: int) -> None:
+    def __init__(self, client: Client, ledger: Ledger, seed: int, approver: Client | None = None) -> None:
         self._client = client
+        self._approver = approver
         self._ledger = ledger
         self._random = random.Random(seed)
 
@@ -116,7 +125,8 @@ class Writer:
 
     def _steps(self) -> list[Any]:
         steps = [self._update, self._change_status, self._interact, self._offer, self._open_case, self._pay]
-        return self._random.sample(steps, k=4)
+        steps += [self._comment, *([self._approve] if self._approver else [])]
+        return self._random.sample(steps, k=5)
 
     async def _create(self) -> Account:
         marker = uuid4().hex
@@ -177,10 +187,24 @@ class Writer:
         body = {"account_id": account.id, "amount": {"amount": "7.00", "currency_code": "CNY"}}
         account.payments.append((await self._acknowledged("payment", "/v1/payments", body))["id"])
 
-    async def _acknowledged(self, what: str, path: str, body: Any) -> Any:
+    async def _comment(self, account: Account) -> None:
+        path = f"/v1/accounts/{account.id}/comments"
+        account.comments.append((await self._acknowledged("comment", path, {"text": "混沌"}))["id"])
+
+    async def _approve(self, account: Account) -> None:
+        """A limit that somebody else agrees to: it is set by that, and by nothing else."""
+        limit = {"account_id": account.id, "amount": LIMIT, "reason": "混沌"}
+        path = "/v1/approvals/credit-limits"
+        submitted = await self._acknowledged("submission", f"{path}:setLimit", {"request": limit})
+        decided = await self._acknowledged("approval", f"{path}/{submitted['id']}:approve", {}, self._approver)
+        if decided["state"] != "APPROVED":
+            raise NotAcknowledged(f"approval of {path}/{submitted['id']}: it is {decided['state']}")
+        account.approvals.append(submitted["id"])
+
+    async def _acknowledged(self, what: str, path: str, body: Any, client: Client | None = None) -> Any:
         """The answer to a write under a key of its own."""
-        key = str(uuid4())
-        return await self._persist(what, lambda: self._client.send("POST", path, body, **{"idempotency-key": key}))
+        key, caller = str(uuid4()), client or self._client
+        return await self._persist(what, lambda: caller.send("POST", path, body, **{"idempotency-key": key}))
 
     async def _persist(self, what: str, attempt: Any) -> Any:
         loop = asyncio.get_running_loop()

@@ -49,7 +49,9 @@ async def try_all(cluster: Cluster, terminal: Terminal, options: argparse.Namesp
     outcomes: dict[str, Any] = {}
     try:
         await cluster.start()
-        trials = Trials(cluster, options.writers, options.away, Plan(cycles=options.cycles, writers=options.writers))
+        trials = Trials(
+            cluster, options.writers, options.away, Plan(cycles=options.cycles, writers=options.writers, hears=False)
+        )
         for name, trial in trials.by_name.items():
             if name not in options.only:
                 continue

@@ -11,7 +11,7 @@ from crm_local.cluster.cluster import Cluster
 
 from tests.chaos.cycles import READS
 from tests.chaos.disturbances import Killer
-from tests.chaos.reckoning import reckon
+from tests.chaos.reckoning import present, reckon
 from tests.chaos.report import printed
 from tests.chaos.run import SETTLE_SECONDS, Plan, run_with
 from tests.chaos.writing import Client, Ledger, Writer
@@ -59,6 +59,8 @@ class Trials:
         platform, plan = self._platform, self.chaos
         report = await run_with(platform, plan, lambda chance: Killer(platform, chance, plan.processes))
         self.ledger = report.ledger
+        # The rule and the webhook end with it.
+        self.ledger.told_user_id, self.ledger.heard = "", None
         return Outcome(report.problems, report.as_json(), printed(report))
 
     async def restart_under_load(self) -> Outcome:
@@ -110,6 +112,7 @@ class Trials:
         # Each signs in: one token of all would be asked to slow down.
         clients = [Client(self._platform) for _ in range(self.writers + 1)]
         stop, reads = asyncio.Event(), Reads()
+        self.ledger.before = self.ledger.before or await present(self._platform)
         before, acknowledged = self.ledger.again.copy(), sum(self.ledger.acknowledged.values())
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from crm_gateway.contract import Rpc
 from crm_gateway.expansion import load_contract
-from crm_kit.ids import new_id
 from google.protobuf.message import Message
 
 from tests.factories.messages import ABSENT_ID, Path, id_paths
@@ -223,6 +223,10 @@ def make_unique(message: Message, text: str) -> None:
             inner.issuer = f"https://{text}.example.com"
         if field.name == "custom_field" and inner.key:
             inner.key = f"k{text}"
+        if field.name == "event":
+            inner.source_id = text
+        if field.name == "feed_delivery":
+            inner.delivery_id = text
 
 
 def open_on_mondays(calendar: Any) -> None:
@@ -354,11 +358,11 @@ def takes_mail(channel: Any) -> None:
     channel.kind = 1
 
 
-def rings_now(event: Any) -> None:
-    """A call of its own that begins now."""
+def rings_today(event: Any) -> None:
+    """A call that began with the day, so that a seed makes the same one a moment later."""
     event.Clear()
-    event.type, event.direction, event.source_id = 1, 1, new_id().hex
-    event.happen_time.GetCurrentTime()
+    event.type, event.direction, event.source_id = 1, 1, "a call"
+    event.happen_time.FromDatetime(datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
 
 
 def is_a_number(request: Any) -> None:
@@ -366,8 +370,15 @@ def is_a_number(request: Any) -> None:
 
 
 def is_held(delivery: Any) -> None:
-    """One of its own for a day that has been, which does not have the rows that it says it has."""
-    delivery.delivery_id, delivery.data_date, delivery.expected_rows = new_id().hex, "2020-01-01", 7
+    """For a day that has been, without the rows that it says it has."""
+    delivery.delivery_id, delivery.data_date, delivery.expected_rows = "a delivery", "2020-01-01", 7
+
+
+def is_one_row(request: Any) -> None:
+    """As `is_held`, with its only row."""
+    is_held(request)
+    request.ClearField("rows")
+    request.rows.add().update({"客户编号": "K-1", "客户名称": "华信电力"})
 
 
 # What the services ask for beyond the rules of the contract.
@@ -379,8 +390,9 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateChannel": lambda request: takes_mail(request.channel),
     "UpdateChannel": lambda request: takes_mail(request.channel),
     "DialCall": is_a_number,
-    "ReceiveCallEvent": lambda request: rings_now(request.event),
+    "ReceiveCallEvent": lambda request: rings_today(request.event),
     "CreateFeedDelivery": lambda request: is_held(request.feed_delivery),
+    "DeliverFeedRows": is_one_row,
     "CreateCalendar": lambda request: open_on_mondays(request.calendar),
     "UpdateCalendar": lambda request: open_on_mondays(request.calendar),
     "CreateWebhookEndpoint": lambda request: is_told_of_accounts(request.webhook_endpoint),

@@ -10,6 +10,7 @@ from crm.resource.v1.events_pb2 import NoticeRaised
 from crm_customer.directory.tenants.commands import create_tenant
 from crm_customer.directory.tenants.queries import find_tenant
 from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
+from crm_customer.feeds.deliveries.tables import feed_deliveries
 from crm_customer.integrations.webhook_deliveries.commands import note
 from crm_customer.integrations.webhook_deliveries.model import State as DeliveryState
 from crm_customer.integrations.webhook_deliveries.model import WebhookDelivery
@@ -17,6 +18,7 @@ from crm_gateway.contract import Rpc
 from crm_kit.automation.runs.model import AutomationRun, State
 from crm_kit.automation.runs.resource import RUNS
 from crm_kit.clock import system_now
+from crm_kit.database.statements import compile_statement
 from crm_kit.database.work import retried
 from crm_kit.directory.projection import project_role, project_team, project_user
 from crm_kit.identity.access import Scope
@@ -34,6 +36,7 @@ from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.text_format import MessageToString
+from sqlalchemy import update
 
 from tests.factories.messages import Path, has_id, minimal, put_id, settled
 from tests.factories.places import (
@@ -434,6 +437,15 @@ async def held_delivery(world: World, user: User) -> str:
     return id
 
 
+async def sent_delivery(world: World, user: User) -> str:
+    """One that waits for a person, and that the user has brought."""
+    id = await held_delivery(world, user)
+    table = feed_deliveries
+    sent = update(table).where(table.c.tenant_id == user.tenant_id, table.c.id == UUID(id)).values(sender_id=user.id)
+    await world.services["customer"].service.database.all(user.tenant_id, compile_statement(sent), {})
+    return id
+
+
 async def notified(world: World, user: User) -> str:
     """What the user is told, once it has reached them."""
     record_id = new_id()
@@ -595,6 +607,7 @@ _EXAMPLES: Mapping[str, Example] = {
     "colleagues": Example(somebody_else, owned=False),
     "feed-deliveries": Example(held_delivery, owned=False),
     "held feed deliveries": Example(held_delivery, owned=False, lasting=False),
+    "sent feed deliveries": Example(sent_delivery, owned=False, lasting=False),
     **{
         f"{AUTOMATION_RULES}/{collection}": Example(shared(f"Create{noun}AutomationRule"), owned=False)
         for collection, noun in WITH_AUTOMATION.items()
@@ -692,4 +705,5 @@ KIND_NEEDED: Mapping[str, str] = {
     "ReleaseFeedDelivery": "held feed deliveries",
     "RetryOutboundMessage": "failed outbound messages",
     "SubmitReleaseOrder": "held orders",
+    "WithdrawFeedDelivery": "sent feed deliveries",
 }

@@ -41,7 +41,7 @@ GRANTED = [rpc for rpc in PROTECTED if rpc.permission not in (AUTHENTICATED, INT
 PLACES = [(rpc, path) for rpc in PROTECTED if rpc.permission != INTERNAL for path in paths_of(rpc)]
 UNOWNED = {kind for kind, example in EXAMPLES.items() if not example.owned}
 # What is nobody's own, made with a file of one's own: with less than the scope ALL nothing is, whatever file is named.
-WHOLE_TENANTS = {"CreateFeedDelivery"}
+WHOLE_TENANTS = {"CreateFeedDelivery", "DeliverFeedRows"}
 OWNED_PLACES = [
     (rpc, path)
     for rpc, path in PLACES

@@ -1,8 +1,8 @@
-"""What is compiled for each binding of each RPC: its reader, encoder and the shape of its answer."""
+"""The bindings of all RPCs, and what is compiled for each: its reader, encoder and the shape of its answer."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -31,9 +31,31 @@ _REVALIDATE = (b"cache-control", b"private, no-cache")
 _REPLAYED = (b"idempotent-replayed", b"true")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Compiler:
+    """What operations are compiled with; what they have in common is compiled once."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._encoders = Encoders()
+        self._decoders, self._whole_decoders = Decoders(), Decoders(keep_output_only=True)
+        self._batch_decoders = Decoders(keep_ids=True)
+        self._collections = batch_gets(contract.rpcs).keys()
+
+    def encode(self, rpc: Rpc) -> Encode:
+        return self._encoders.of(rpc.response)
+
+    def views(self, rpc: Rpc) -> Views:
+        return Views(rpc.response, self._encoders, self._collections)
+
+    def reader(self, rpc: Rpc, binding: Binding, template: Template, about_answer: Collection[str]) -> RequestReader:
+        reading = self._batch_decoders if rpc.name.startswith("BatchUpdate") else self._decoders
+        if not rpc.is_read and not _is_update(rpc):
+            reading = self._whole_decoders
+        return RequestReader(rpc, binding, template, reading, about_answer)
+
+
+@dataclass(frozen=True, eq=False)
 class Operation:
-    """One binding of one RPC, ready to serve.
+    """One binding of one RPC. What serves it is compiled when it is first asked for: most of 1,500 seldom are.
 
     `tagged`: the answer has an etag; `guarded`: `If-Match` can be given; `located`: the path of what a create makes,
     up to its id, "" for the request's own path.
@@ -42,20 +64,37 @@ class Operation:
     rpc: Rpc
     binding: Binding
     template: Template
-    reader: RequestReader
-    encode: Encode
-    # Of the answer to a GET.
-    views: Views | None
     public: bool
     empty: bool
     creates: bool
     tagged: bool
-    guarded: bool
     located: str | None
     explain: Explain
     labels_of: LabelsOf
-    # Puts what the answer says in words into the caller's language; None where it says nothing in words.
-    translate: Translate | None
+    compiler: Compiler
+
+    @cached_property
+    def reader(self) -> RequestReader:
+        about_answer = () if self.views is None else self.views.parameters
+        return self.compiler.reader(self.rpc, self.binding, self.template, about_answer)
+
+    @cached_property
+    def encode(self) -> Encode:
+        return self.compiler.encode(self.rpc)
+
+    @cached_property
+    def views(self) -> Views | None:
+        """Of the answer to a GET."""
+        return self.compiler.views(self.rpc) if self.binding.verb == "GET" and not self.empty else None
+
+    @cached_property
+    def guarded(self) -> bool:
+        return self.reader.takes_etag and not self.creates and not self.rpc.is_read
+
+    @cached_property
+    def translate(self) -> Translate | None:
+        """Puts what the answer says in words into the caller's language; None where it says nothing in words."""
+        return translator(self.rpc.response)
 
     def problem_of(self, error: grpc.aio.AioRpcError) -> Problem:
         """The problem of a call that failed."""
@@ -123,40 +162,25 @@ class Operation:
 
 def operations(contract: Contract) -> Iterator[Operation]:
     """Every operation of a contract without problems."""
-    encoders = Encoders()
-    decoders, whole_decoders = Decoders(), Decoders(keep_output_only=True)
-    batch_decoders = Decoders(keep_ids=True)
-    rule_values, labels = RuleValues(contract), RecordLabels(contract)
-    collections = batch_gets(contract.rpcs).keys()
+    compiler, rule_values, labels = Compiler(contract), RuleValues(contract), RecordLabels(contract)
     for rpc in contract.rpcs:
         if rpc.permission == INTERNAL:
             continue
         for binding in rpc.bindings:
             template = parse_template(binding.template)
-            reading = batch_decoders if rpc.name.startswith("BatchUpdate") else decoders
-            if not rpc.is_read and not _is_update(rpc):
-                reading = whole_decoders
             creates = binding.verb == "POST" and rpc.name.startswith("Create") and not template.custom_verb
-            empty = rpc.response.full_name == "google.protobuf.Empty"
-            views = Views(rpc.response, encoders, collections) if binding.verb == "GET" and not empty else None
-            about_answer = () if views is None else views.parameters
-            reader = RequestReader(rpc, binding, template, reading, about_answer)
             yield Operation(
                 rpc=rpc,
                 binding=binding,
                 template=template,
-                reader=reader,
-                encode=encoders.of(rpc.response),
-                views=views,
                 public=rpc.permission == PUBLIC,
-                empty=empty,
+                empty=rpc.response.full_name == "google.protobuf.Empty",
                 creates=creates,
                 tagged="etag" in rpc.response.fields_by_name,
-                guarded=reader.takes_etag and not creates and not rpc.is_read,
                 located=_located(contract, rpc) if creates else None,
                 explain=partial(rule_values.of, rpc.request),
                 labels_of=labels.of,
-                translate=translator(rpc.response),
+                compiler=compiler,
             )
 
 

@@ -174,13 +174,18 @@ def take_feeds(service: Service, tokens: PageTokens, importing: ImportWorker) ->
     tenants = Tenants(service.database, service.clock)
     carrying_out = CarryingOutFeeds(tenants, service.directory, importing.wake).job
     importing.after_each.append(carrying_out.wake)
-    counting = Counting(tenants, carrying_out.wake).job
+    counting = [Counting(tenants, carrying_out.wake, small=small).job for small in (True, False)]
+
+    def arrived() -> None:
+        for job in counting:
+            job.wake()
+
     service.resources += [FEEDS, FEED_DELIVERIES]
     service.servicers += [
         FeedServicer(tokens, carrying_out.wake),
-        FeedDeliveryServicer(tokens, counting.wake, carrying_out.wake),
+        FeedDeliveryServicer(tokens, arrived, carrying_out.wake),
     ]
-    service.jobs += [counting.run, carrying_out.run]
+    service.jobs += [*(job.run for job in counting), carrying_out.run]
 
 
 def tell_endpoints(service: Service, settings: CustomerSettings, tokens: PageTokens) -> None:

@@ -131,7 +131,7 @@ async def import_a_bad_row(company: Company) -> None:
 
 async def bring_a_file(company: Company) -> None:
     bringing = bringing_by(company.customer, company.admin)
-    await bringing.bring(await bringing.feed(), 0, [("K-1", "华信电力", "power")])
+    await bringing.ended(await bringing.bring(await bringing.feed(), 0, [("K-1", "华信电力", "power")]))
 
 
 async def tell_an_endpoint(company: Company) -> None:

@@ -48,7 +48,9 @@ def service(request: pytest.FixtureRequest) -> Running:
 
 
 def cleaning_of(service: Running) -> Cleaning:
-    return Cleaning(Tenants(service.service.database, service.service.clock), service.service.metadata)
+    tenants = Tenants(service.service.database, service.service.clock)
+    nouns = {each.table.name: each.noun for each in service.service.resources}
+    return Cleaning(tenants, service.service.metadata, nouns)
 
 
 async def test_every_table_says_how_long_its_rows_stay_unless_they_are_records(service: Running) -> None:

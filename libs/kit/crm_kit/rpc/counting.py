@@ -5,16 +5,19 @@ Two bytes make a message in a list: reading a megabyte of them takes long, and a
 
 import re
 from functools import cache
-from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+VARINT, BYTES = 0, 2
+# Of numbers that have always as many bytes.
+FIXED_BYTES = {1: 8, 5: 4}
 # Deeper than any message of the contract, and less than the parser takes.
 MAX_DEPTH = 50
 MAX_NUMBER_BYTES = 10
 NUMBER = re.compile(rb"[\x80-\xff]{0,9}[\x00-\x7f]")
+Nested = dict[int, Descriptor]
+Packed = frozenset[int]
 TEXTS = {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}
 
 
@@ -27,24 +30,23 @@ def count_fields(data: bytes, kind: type[Message], limit: int) -> None:
 
     What is no such message at all is left to who reads it.
     """
-    at, left = 0, limit
-    kinds: list[Any] = [kind.DESCRIPTOR]
-    ends = [len(data)]
+    at, left, end = 0, limit, len(data)
+    nested, packed = _holding(kind.DESCRIPTOR)
+    around: list[tuple[int, Nested, Packed]] = []
     try:
-        while kinds:
-            if at >= ends[-1]:
-                kinds.pop()
-                ends.pop()
+        while at < end or around:
+            if at >= end:
+                end, nested, packed = around.pop()
                 continue
-            tag, at = varint(data, at)
+            # Nearly all are of one byte, and there are many.
+            tag, at = (data[at], at + 1) if data[at] < 0x80 else varint(data, at)
             wire, left = tag & 7, left - 1
             if wire == BYTES:
-                size, at = varint(data, at)
-                nested, packed = _holding(kinds[-1])
-                if tag in nested:
+                size, at = (data[at], at + 1) if data[at] < 0x80 else varint(data, at)
+                if size and tag in nested:
                     # Its fields come next.
-                    kinds.append(nested[tag])
-                    ends.append(at + size)
+                    around.append((end, nested, packed))
+                    end, (nested, packed) = at + size, _holding(nested[tag])
                     size = 0
                 elif tag in packed:
                     # Each number of a list has a byte at least.
@@ -52,11 +54,11 @@ def count_fields(data: bytes, kind: type[Message], limit: int) -> None:
                 at += size
             elif wire == VARINT:
                 at = end_of_number(data, at)
-            elif wire in {FIXED32, FIXED64}:
-                at += 4 if wire == FIXED32 else 8
+            elif wire in FIXED_BYTES:
+                at += FIXED_BYTES[wire]
             else:
                 raise TooMuchError
-            if left < 0 or len(kinds) > MAX_DEPTH:
+            if left < 0 or len(around) >= MAX_DEPTH:
                 raise TooMuchError
     except IndexError:
         # It ends in the middle of a number.
@@ -64,7 +66,7 @@ def count_fields(data: bytes, kind: type[Message], limit: int) -> None:
 
 
 @cache
-def _holding(kind: Descriptor) -> tuple[dict[int, Descriptor], frozenset[int]]:
+def _holding(kind: Descriptor) -> tuple[Nested, Packed]:
     """By tag, the messages that a message holds, and its lists of numbers."""
     nested = {field.number << 3 | BYTES: field.message_type for field in kind.fields if field.message_type is not None}
     packed = (field for field in kind.fields if field.is_repeated and field.message_type is None)

@@ -12,7 +12,7 @@ from crm_kit.phone_numbers import check_phone_country
 from crm_kit.regions import DEFAULT_REGION
 
 from crm_customer.feeds.schedule import Schedule
-from crm_customer.imports.model import ImportColumn, Mode
+from crm_customer.imports.model import ImportColumn, Mode, check_source
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.mapping import Field, check_given
 
@@ -26,6 +26,8 @@ APPLYING = (
     "skip_invalid_cells",
     "keep_opportunities",
     "account_owner_id",
+    "value_source",
+    "keep_values",
 )
 
 
@@ -72,6 +74,8 @@ class Feed:
     schedule: Schedule | None = None
     least_rows: int = 0
     least_percent: int = 0
+    value_source: str = ""
+    keep_values: bool = False
     state: State = State.ACTIVE
     pause_reason: PauseReason | None = None
     health: Health = Health.OK
@@ -93,6 +97,7 @@ class Feed:
         if self.mode is Mode.CREATE and at is not None:
             detail = "an id names an account that is there, and mode CREATE makes new ones; use UPSERT or UPDATE"
             raise invalid_field(f"feed.columns[{at}].field", "mapping.mode", detail)
+        check_source(self.value_source, place="feed", keep_values=self.keep_values)
         return self
 
     def update(self, values: Mapping[str, Any], *, by: UUID) -> "Feed":

@@ -1,7 +1,7 @@
 """Tables of feeds."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
@@ -25,6 +25,8 @@ feeds = tenant_table(
     Column("schedule", JSONB),
     Column("least_rows", Integer, nullable=False),
     Column("least_percent", Integer, nullable=False),
+    Column("value_source", Text, nullable=False, server_default=""),
+    Column("keep_values", Boolean, nullable=False, server_default=false()),
     Column("state", Text, nullable=False),
     Column("pause_reason", Text),
     Column("activator_id", Uuid, nullable=False),

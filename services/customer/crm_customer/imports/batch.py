@@ -21,13 +21,16 @@ from crm_kit.resource.owners import given_together
 from crm_kit.resource.validation import check_fields
 from crm_kit.resource.writing import Resource
 
+from crm_customer.imports.by_source import Saying
 from crm_customer.imports.contacts_at import ContactsAt, contact_told, key_of
+from crm_customer.imports.faults import answers_for_itself, fault_of
 from crm_customer.imports.files import Fault, FileRow, Source
 from crm_customer.imports.lookups import Known, Lookups, id_of, key_taken, known_accounts
 from crm_customer.imports.model import Import, Mode
 from crm_customer.imports.row_values import (
     changed_account,
     changed_contact,
+    lacking,
     new_account,
     new_contact,
     reads_alike,
@@ -43,17 +46,6 @@ from crm_customer.records.contacts import commands as contacts
 from crm_customer.records.contacts.model import Contact
 from crm_customer.records.contacts.queries import names_by_account
 from crm_customer.records.contacts.resource import CONTACTS
-
-# Fields of the contract that columns know by another name.
-FIELDS = {
-    "owner_id": Field.OWNER,
-    "parent_id": Field.PARENT,
-    "addresses": Field.ADDRESS,
-    "contact.display_name": Field.CONTACT_NAME,
-    "contact.phone_numbers": Field.CONTACT_PHONE,
-    "contact.emails": Field.CONTACT_EMAIL,
-}
-
 
 GO_ON = 10
 """Rows after which others have their turn."""
@@ -73,6 +65,8 @@ class Done:
 
     outcome: Outcome
     left_out: tuple[Fault, ...] = ()
+    # Whether it says something that its account does not have.
+    disagrees: bool = False
 
 
 Result = Done | tuple[Fault, ...]
@@ -97,11 +91,19 @@ class Batch:
     # At each account that was looked at or made here, and of these those that rows may speak of.
     contacts_at: dict[UUID, ContactsAt] = field(default_factory=dict)
     contacts: dict[UUID, Contact] = field(default_factory=dict)
+    # What rows say by source, where the import names one.
+    saying: Saying | None = None
+
+    def __post_init__(self) -> None:
+        if self.job.value_source:
+            self.saying = Saying(self.work, self.job)
 
     async def write(self, rows: Sequence[FileRow]) -> list[Result]:
         """Gather and send everything of the rows; a result for each."""
         told = [row.account for row in rows if row.account]
         known = await known_accounts(self.work, told)
+        if self.saying:
+            await self.saying.hold(known.account_ids)
         if self.job.mode is not Mode.CREATE:
             await self._look_up_contacts(known.account_ids, {row.contact_name for row in told})
         for index, row in enumerate(rows):
@@ -119,7 +121,9 @@ class Batch:
         while True:
             result = await self._attempt(row, account, known)
             if isinstance(result, Outcome):
-                return Done(result, left_out)
+                return Done(
+                    result, left_out, disagrees=self.saying is not None and row.number in self.saying.disagreeing
+                )
             rest = without(account, self.source.mapping.get(result.column, "")) if self.job.skip_invalid_cells else None
             if rest is None:
                 return (result,)
@@ -142,13 +146,14 @@ class Batch:
         if (outcome := await self._another_contact(row)) is not None:
             return outcome
         before = await self._made_here(row)
+        made_here = before is not None
         if before is None and self.job.mode is Mode.CREATE:
             if known.taken(row):
                 raise key_taken()
             return await self._create(row)
         before = before or known.account_of(row)
         if before is not None:
-            return await self._update(row, before)
+            return await self._update(row, before, keeps=self.job.keep_values and not made_here)
         if self.job.mode is Mode.UPSERT:
             return await self._create(row)
         if not row.external_ids:
@@ -171,7 +176,8 @@ class Batch:
         region = self.work.actor.access.default_region
         if account.update(values, now=self.work.now, region=region) != account:
             return None
-        return Outcome.UPDATED if row.contact_name and await self._contact(row, account) else Outcome.SKIPPED
+        is_new = row.contact_name and await self._contact(row, account, keeps=False)
+        return Outcome.UPDATED if is_new else Outcome.SKIPPED
 
     async def _made_here(self, row: AccountRow) -> Account | None:
         """The account that an earlier row of this import has created, by its id: whatever has happened in between.
@@ -219,6 +225,8 @@ class Batch:
         contact = new_contact(row) | await self._owned_by(owner_id, CONTACTS.permission) if row.contact_name else None
         id = account_id(self.job, row.account_row)
         account = await accounts.drafted(self.work, values | owner, id=id)
+        if self.saying:
+            account = self.saying.of_new(row, account)
         self._check(ACCOUNTS, account, values)
         self.contacts_at[id] = ContactsAt()
         if contact:
@@ -240,7 +248,10 @@ class Batch:
             )
         return Outcome.CREATED
 
-    async def _update(self, row: AccountRow, before: Account) -> Outcome:
+    async def _update(self, row: AccountRow, before: Account, *, keeps: bool) -> Outcome:
+        """Change an account that is there; where it `keeps` its values it gets only what it does not have yet."""
+        if self.saying:
+            await self.saying.hold([before.id])
         if before.id in self.touched:
             # An earlier row of these is about the same account: this one goes on from what that one made of it.
             await self.work.flush_many()
@@ -248,24 +259,31 @@ class Batch:
             await self._look_up_contacts([before.id], {row.contact_name})
         self.touched.add(before.id)
         self.has_changes = True
-        values = changed_account(before, row) | await self._references(row, before)
-        if row.custom:
-            values["custom"] = await self._custom(row, before)
+        told = await self._told(row, before)
+        values = lacking(before, told) if keeps else told
         if before.status not in IN_BUSINESS and row.status in (None, before.status) and not row.contact_name:
             if replace(before, **values) == before:
                 return Outcome.SKIPPED
         elif row.status not in (None, *IN_BUSINESS):
             raise not_imported(row.status)
+        said = self.saying.said(row, before, told.get("custom", {})) if self.saying else {}
         names = self._contact_names(before.id)
         keep = self.job.keep_opportunities
         after = await accounts.update_account(self.work, before, values, contact_names=names, keep_opportunities=keep)
         self._check(ACCOUNTS, after, values)
-        if row.status:
+        if row.status and not keeps:
             after = accounts.change_account_status(self.work, after, Status(row.status))
         changed = after.version != before.version
         if row.contact_name:
-            changed |= await self._contact(row, after)
+            changed |= await self._contact(row, after, keeps=keeps)
+        if self.saying:
+            changed |= self.saying.of_known(row, after, said)
         return Outcome.UPDATED if changed else Outcome.SKIPPED
+
+    async def _told(self, row: AccountRow, before: Account) -> dict[str, Any]:
+        """What the row tells of an account that is there."""
+        values = changed_account(before, row) | await self._references(row, before)
+        return values | ({"custom": await self._custom(row, before)} if row.custom else {})
 
     async def _custom(self, row: AccountRow, before: Account | None = None) -> CustomValues:
         """The values of the account's custom fields once the row's are written over those it has."""
@@ -315,7 +333,7 @@ class Batch:
         except InvalidArgument:
             return await self._owned_by(caller_id, CONTACTS.permission)
 
-    async def _contact(self, row: AccountRow, account: Account) -> bool:
+    async def _contact(self, row: AccountRow, account: Account, *, keeps: bool) -> bool:
         """Have the row's contact at a known account; whether there was something new in it."""
         ids = self.contacts_at[account.id].namesakes(row.contact_name)
         namesakes = [self.contacts.get(id) or await CONTACTS.get(self.work, id) for id in ids]
@@ -327,6 +345,8 @@ class Batch:
             self.contacts_at[account.id].add(created.id, created.display_name)
             return True
         values = changed_contact(before, row)
+        if keeps:
+            values = lacking(before, values)
         after = await contacts.update_contact(self.work, before, values)
         self._check(CONTACTS, after, values)
         return after.version != before.version
@@ -369,34 +389,3 @@ def account_id(job: Import, row_number: int) -> UUID:
     rest = int.from_bytes(blake2b(job.id.bytes + row_number.to_bytes(8), digest_size=7).digest()) & (1 << 54) - 1
     high, low = row_number >> 8 & 0xFFF, row_number & 0xFF
     return id_from_bits(milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low << 54 | rest)
-
-
-def answers_for_itself(error: CrmError) -> bool:
-    """Whether the error is about the row alone, found before anything of it was sent."""
-    is_taken = error.reason == "CUSTOM_FIELD_VALUE_TAKEN"
-    return is_taken or error.code in {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "PERMISSION_DENIED"}
-
-
-def fault_of(error: CrmError, row: FileRow, source: Source, default_source: str) -> Fault:
-    """An error of a command in the words of the file."""
-    path, detail, told = "", error.detail, error.metadata
-    if error.violations:
-        first = error.violations[0]
-        path, detail, told = first.field, first.detail, {"rule": first.rule} | told
-    elif detail.startswith("account."):
-        path, _, detail = detail.partition(": ")
-    column = column_of(path.partition("[")[0], source, default_source)
-    if not column and told.get("rule") == "required":
-        # Nothing else would say which: there is no column of it.
-        field = path.removeprefix("account.").removeprefix("custom.")
-        return Fault("", "", reason="FIELD_MISSING", detail=f"{field} is required", metadata={"field": field})
-    value = row.cells[source.header.index(column)] if column else ""
-    return Fault(column, value, error.reason, detail, metadata=told)
-
-
-def column_of(path: str, source: Source, default_source: str) -> str:
-    """The column that a field of the contract came from; empty when there is none."""
-    name = path.removeprefix("account.")
-    if name == "external_ids":
-        return next(iter(source.columns_of_external_ids(default_source).values()), source.column(Field.ID))
-    return source.column(FIELDS.get(name, name))

@@ -26,6 +26,7 @@ from crm_customer.imports.queries import get_part, get_stored_upload, get_upload
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import UPLOAD_LASTS, import_jobs, upload_parts, uploads
 from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.source_values.model import observed
 
 # FailedPrecondition while somebody needs an upload by its id.
 CheckFree = Callable[[UnitOfWork, UUID], Awaitable[None]]
@@ -48,6 +49,31 @@ async def create_upload(work: UnitOfWork, *, file_name: str, content_type: str, 
     await take_room(work, held.counted_bytes, user_id=held.owner_id)
     work.insert(uploads, row_of(held))
     return held
+
+
+def drafted_upload(work: UnitOfWork, *, file_name: str, content_type: str, size: int) -> Upload:
+    """A file that is all here, not yet written."""
+    return Upload(
+        id=new_id(),
+        file_name=file_name,
+        content_type=content_type,
+        total_bytes=size,
+        received_bytes=size,
+        held_bytes=size,
+        sealed=True,
+        owner_id=work.actor.user_id,
+        owner_team_id=work.actor.access.team_id,
+        create_time=work.now,
+        update_time=work.now,
+    )
+
+
+async def put_upload(work: UnitOfWork, upload: Upload, content: bytes) -> None:
+    """Gather a file that is all here. ResourceExhausted while there is no room for it."""
+    await take_room(work, upload.counted_bytes, user_id=upload.owner_id)
+    work.insert(uploads, row_of(upload))
+    part = {"upload_id": upload.id, "first_byte": 0, "content": content, "create_time": upload.create_time}
+    work.insert(upload_parts, part)
 
 
 async def take_room(work: UnitOfWork, more: int, *, user_id: UUID) -> None:
@@ -151,11 +177,13 @@ async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
             "default_region": values.get("default_region") or work.actor.access.default_region,
         },
     ).checked()
+    if job.observed_time is not None:
+        observed(job.observed_time, now=work.now, field="job.observed_time")
     if sealed != upload:
         save_upload(work, upload, sealed)
     IMPORTS.create(work, job)
     work.insert(import_jobs, {"import_id": job.id})
-    return show_import(work, job)
+    return show_import(work, None, job)
 
 
 def start_import(work: UnitOfWork, before: Import) -> Import:
@@ -172,7 +200,7 @@ def advance_import(work: UnitOfWork, before: Import, after: Import) -> Import:
 
 def save(work: UnitOfWork, before: Import, after: Import, event: type[Message]) -> Import:
     """Gather an import as it is now, in the list of jobs as well."""
-    return show_import(work, IMPORTS.save(work, before, after, event))
+    return show_import(work, before, IMPORTS.save(work, before, after, event))
 
 
 def succeed_import(work: UnitOfWork, before: Import) -> Import:

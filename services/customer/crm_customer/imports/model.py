@@ -176,6 +176,7 @@ class Progress:
     failed_count: int
     partial_count: int
     reported_count: int
+    disagreeing_count: int
     error_count: int
     error_bytes: int
 
@@ -185,6 +186,9 @@ class Import:
     """The job. `owner_id` made it and lends it their rights; `account_owner_id` will own what it creates.
 
     With `keep_opportunities`, accounts that get another owner leave their open opportunities with the former one.
+
+    What rows say stands among what `value_source` says of their accounts, if there is one, as found at `observed_time`;
+    with `keep_values` accounts that are there keep what they have.
 
     `feed_delivery_id` is the delivery of a feed that it carries out, if it does.
 
@@ -209,6 +213,9 @@ class Import:
     skip_invalid_cells: bool = False
     dry_run: bool = False
     keep_opportunities: bool = False
+    value_source: str = ""
+    keep_values: bool = False
+    observed_time: datetime | None = None
     account_owner_id: UUID | None = None
     feed_delivery_id: UUID | None = None
     owner_team_id: UUID | None = None
@@ -221,6 +228,7 @@ class Import:
     failed_count: int = 0
     reported_count: int = 0
     partial_count: int = 0
+    disagreeing_count: int = 0
     error_count: int = 0
     error_bytes: int = 0
     failure_reason: str | None = None
@@ -247,6 +255,9 @@ class Import:
         if self.mode is Mode.CREATE and at is not None:
             detail = "an id names an account that is there, and mode CREATE makes new ones; use UPSERT or UPDATE"
             raise invalid_field(f"job.columns[{at}].field", "mapping.mode", detail)
+        check_source(self.value_source, place="job", keep_values=self.keep_values)
+        if self.observed_time is not None and not self.value_source:
+            raise invalid_field("job.observed_time", "source_needed", "is of a value_source, and there is none")
         return self
 
     def start(self, now: datetime) -> "Import":
@@ -290,6 +301,13 @@ class Import:
     def _check_under_way(self, verb: str) -> None:
         if self.state not in UNDER_WAY:
             raise wrong_state("import", self.state, verb, legal=UNDER_WAY)
+
+
+def check_source(value_source: str, *, place: str, keep_values: bool) -> None:
+    """InvalidArgument where values are kept and nobody says what differs from them: it would be lost in silence."""
+    if keep_values and not value_source:
+        detail = "is required with keep_values, or what differs would be lost"
+        raise invalid_field(f"{place}.value_source", "source_of_kept", detail)
 
 
 def fields_of(columns: Iterable[ImportColumn]) -> dict[str, str]:

@@ -34,6 +34,7 @@ def advance(work: UnitOfWork, before: Import, rows: Sequence[FileRow], results: 
             failed_count=len(failed),
             partial_count=sum(bool(each.left_out) for each in done),
             reported_count=len(kept_rows),
+            disagreeing_count=sum(each.disagrees for each in done),
             error_count=sum(len(faults) for _, faults in kept),
             error_bytes=sum(row.size for row, _ in kept),
         )

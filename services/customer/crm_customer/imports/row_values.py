@@ -27,6 +27,7 @@ PLAIN = (
     *("legal_name", "short_name", "credit_code", "industry", "employee_count", "region_code"),
     *("website", "source", "taboos"),
 )
+EXTERNAL_IDS = "external_ids"
 MAX_ITEMS = {"phone_numbers": 20, "emails": 20, "tags": 50, "external_ids": 20, "addresses": 20}
 """Of each list, as the contract says."""
 
@@ -54,13 +55,47 @@ def changed_account(before: Account, row: AccountRow) -> dict[str, Any]:
         values["display_name"] = row.display_name
     if row.kind:
         values["kind"] = Kind(row.kind)
-    office = next((each for each in before.addresses if each.kind is AddressKind.OFFICE), None)
+    office = office_of(before)
     if place := address(row, office):
         others = tuple(each for each in before.addresses if each is not office)
         values["addresses"] = joined("account.addresses", (place,), others)
     if notes := notes_with(before.preferences, row):
         values["preferences"] = notes
     return news(before, values)
+
+
+def said_of_account(before: Account, row: AccountRow) -> dict[str, Any]:
+    """Fields of an account as the row alone tells them: not its number in other systems, by which it was found."""
+    values = told(row) | {name: several for name, several in lists(row).items() if several}
+    values.pop(EXTERNAL_IDS, None)
+    if row.display_name and not names_again(row, before):
+        values["display_name"] = row.display_name
+    if row.kind:
+        values["kind"] = Kind(row.kind)
+    if place := address(row, office_of(before)):
+        values["addresses"] = (place,)
+    if row.preferences:
+        values["preferences"] = row.preferences
+    return values
+
+
+def lacking(before: Account | Contact, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of which a record has nothing yet; the keys of accounts in other systems are added all the same."""
+    left = {name: value for name, value in values.items() if is_nothing(getattr(before, name)) or name == EXTERNAL_IDS}
+    if values.get("custom"):
+        kept = {key: value for key, value in before.custom.items() if not is_nothing(value)}
+        left["custom"] = {**values["custom"], **kept}
+    return left
+
+
+def is_nothing(value: object) -> bool:
+    """Whether a field has no value."""
+    return value is None or value in ("", (), [])
+
+
+def office_of(account: Account) -> Address | None:
+    """The address that columns of a file are about."""
+    return next((each for each in account.addresses if each.kind is AddressKind.OFFICE), None)
 
 
 def names_again(row: AccountRow, before: Account) -> bool:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from crm_kit.database.tables import Clock, Kept, Retention, Violation, reference, tenant_table, versioned_columns
-from sqlalchemy import Boolean, Column, DateTime, Index, Integer, LargeBinary, Text, Uuid, func
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, LargeBinary, Text, Uuid, false, func
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
@@ -16,6 +16,9 @@ BYTES_LAST = UPLOAD_LASTS + timedelta(days=3)
 
 REPORT_LASTS = timedelta(days=90)
 """The rows that could not be imported, and what was wrong with them, can be read for so long."""
+
+IMPORT_LASTS = timedelta(days=400)
+"""An import is kept for so long after it has ended, with its history: as long as the deliveries of feeds at least."""
 
 uploads = tenant_table(
     "uploads",
@@ -65,6 +68,9 @@ imports = tenant_table(
     Column("skip_invalid_cells", Boolean, nullable=False),
     Column("keep_opportunities", Boolean, nullable=False),
     Column("dry_run", Boolean, nullable=False),
+    Column("value_source", Text, nullable=False, server_default=""),
+    Column("keep_values", Boolean, nullable=False, server_default=false()),
+    Column("observed_time", DateTime(timezone=True)),
     Column("account_owner_id", Uuid),
     Column("feed_delivery_id", Uuid),
     Column("owner_id", Uuid, nullable=False),
@@ -79,6 +85,7 @@ imports = tenant_table(
     Column("failed_count", Integer, nullable=False),
     Column("reported_count", Integer, nullable=False),
     Column("partial_count", Integer, nullable=False),
+    Column("disagreeing_count", Integer, nullable=False, server_default="0"),
     Column("error_count", Integer, nullable=False),
     Column("error_bytes", Integer, nullable=False),
     Column("failure_reason", Text),
@@ -87,8 +94,15 @@ imports = tenant_table(
     Column("start_time", DateTime(timezone=True)),
     Column("finish_time", DateTime(timezone=True)),
     *versioned_columns(),
+    # One that has not ended has no such time, and stays whatever holds it up.
+    retention=Retention("finish_time", IMPORT_LASTS, Clock.TENANT),
 )
 Index("imports_create_time_index", imports.c.tenant_id, imports.c.create_time, imports.c.id)
+Index(
+    "imports_feed_delivery_index",
+    *(imports.c[name] for name in ("tenant_id", "feed_delivery_id")),
+    postgresql_where=imports.c.feed_delivery_id.is_not(None),
+)
 
 # Imports that are not done, and which worker has each until when: what workers look for across tenants.
 import_jobs = tenant_table(

@@ -25,8 +25,9 @@ from crm_kit.identity.tokens import Claims
 from crm_kit.ids import new_id
 
 from crm_customer.imports import jobs
-from crm_customer.imports.batch import Batch, fault_of
+from crm_customer.imports.batch import Batch
 from crm_customer.imports.commands import advance_import, fail_import, start_import, succeed_import
+from crm_customer.imports.faults import fault_of
 from crm_customer.imports.files import Fault, FileRow, Source, check_columns, fetch_upload, names_of, room_on_disk
 from crm_customer.imports.hidden_columns import require_columns_shown
 from crm_customer.imports.jobs import Job

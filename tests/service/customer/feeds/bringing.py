@@ -1,9 +1,10 @@
 """What tests of feeds send and look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from crm.customer.v1 import accounts_pb2, feeds_pb2, imports_pb2
 from crm.customer.v1 import feed_deliveries_pb2 as pb
@@ -11,6 +12,8 @@ from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.feed_deliveries_pb2_grpc import FeedDeliveryServiceStub
 from crm.customer.v1.feeds_pb2_grpc import FeedServiceStub
 from crm.customer.v1.imports_pb2_grpc import ImportServiceStub
+from crm_customer.feeds.deliveries.carrying_out import CarryingOut
+from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -25,7 +28,13 @@ if TYPE_CHECKING:
     from crm.customer.v1.imports_pb2_grpc import ImportServiceAsyncStub
 
 Delivery = pb.FeedDelivery
-ENDED = (Delivery.STATE_SUCCEEDED, Delivery.STATE_FAILED, Delivery.STATE_CANCELLED, Delivery.STATE_REJECTED)
+ENDED = (
+    Delivery.STATE_SUCCEEDED,
+    Delivery.STATE_FAILED,
+    Delivery.STATE_CANCELLED,
+    Delivery.STATE_REJECTED,
+    Delivery.STATE_WITHDRAWN,
+)
 HEADER = ("客户编号", "客户名称", "行业")
 # A year ago: no clock that a test is run at makes it a day to come.
 FIRST_DAY = (system_now() - timedelta(days=365)).date()
@@ -84,6 +93,20 @@ class Bringing:
     async def send(self, feed: feeds_pb2.Feed, **fields: Any) -> Delivery:
         request = pb.CreateFeedDeliveryRequest(feed_delivery=Delivery(feed_id=feed.id, **fields))
         return await self.deliveries.CreateFeedDelivery(request, metadata=self.user.metadata)
+
+    async def deliver(
+        self, feed: feeds_pb2.Feed, number: int, rows: Sequence[Mapping[str, Any]], **fields: Any
+    ) -> Delivery:
+        """Send rows for a day in the request itself."""
+        given = {"feed_id": feed.id, "delivery_id": f"rows-{number}", "data_date": day(number)}
+        request = pb.DeliverFeedRowsRequest(**given | fields)
+        for row in rows:
+            request.rows.add().update(row)
+        return await self.deliveries.DeliverFeedRows(request, metadata=self.user.metadata)
+
+    async def withdraw(self, delivery: Delivery, etag: str = "") -> Delivery:
+        request = pb.WithdrawFeedDeliveryRequest(id=delivery.id, etag=etag)
+        return await self.deliveries.WithdrawFeedDelivery(request, metadata=self.user.metadata)
 
     async def get(self, delivery: Delivery) -> Delivery:
         return await self.deliveries.GetFeedDelivery(
@@ -152,3 +175,20 @@ def bringing_by(customer: Running, user: User) -> Bringing:
         imports=ImportServiceStub(channel),
         accounts=AccountServiceStub(channel),
     )
+
+
+async def in_sandbox(bringing: Bringing) -> Bringing:
+    """The same in a tenant whose clock can be moved."""
+    return bringing.by(await bringing.running.user(await bringing.running.tenant(sandbox=True)))
+
+
+async def move_clock(running: Running, tenant_id: UUID, offset: timedelta, version: int) -> None:
+    """Move a tenant's clock, and have its feeds looked at."""
+    await running.know_tenant(tenant_id, sandbox=True, clock_offset=offset, time_zone="Asia/Shanghai", version=version)
+    await look(running)
+
+
+async def look(running: Running) -> None:
+    """As another process does."""
+    tenants = Tenants(running.service.database, running.service.clock)
+    await CarryingOut(tenants, running.service.directory, lambda: None).look()

@@ -21,7 +21,7 @@ from crm_kit.identity.access import Actor, Scope
 from crm_kit.rpc.status import reason_of
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.customer.feeds.bringing import Bringing, Delivery
+from tests.service.customer.feeds.bringing import Bringing, Delivery, in_sandbox, look, move_clock
 from tests.service.eventually import eventually
 from tests.service.notices import raised, told
 from tests.service.running import Running, User, violations_of
@@ -31,23 +31,6 @@ if TYPE_CHECKING:
 
 POWER, STEEL = ("K-1", "华信电力", "power"), ("K-2", "北辰钢铁", "steel")
 Feed = feeds_pb2.Feed
-
-
-async def in_sandbox(bringing: Bringing) -> Bringing:
-    """The same in a tenant whose clock can be moved."""
-    return bringing.by(await bringing.running.user(await bringing.running.tenant(sandbox=True)))
-
-
-async def move_clock(running: Running, tenant_id: UUID, offset: timedelta, version: int) -> None:
-    """Move a tenant's clock, and have its feeds looked at."""
-    await running.know_tenant(tenant_id, sandbox=True, clock_offset=offset, time_zone="Asia/Shanghai", version=version)
-    await look(running)
-
-
-async def look(running: Running) -> None:
-    """As another process does."""
-    tenants = Tenants(running.service.database, running.service.clock)
-    await CarryingOut(tenants, running.service.directory, lambda: None).look()
 
 
 async def test_who_is_responsible_is_told_once_for_each_window_that_passes_without_a_delivery(
@@ -191,7 +174,7 @@ async def test_several_processes_that_look_at_once_count_and_import_each_deliver
     service = bringing.running.service
     tenants = Tenants(service.database, service.clock)
     looks = [CarryingOut(tenants, service.directory, lambda: None) for _ in range(3)]
-    counts = [Counting(tenants, lambda: None) for _ in range(3)]
+    counts = [Counting(tenants, lambda: None, small=small) for small in (True, True, False)]
     brought = [await bringing.bring(feed, at, [("K-1", "华信电力", f"day {at}")]) for at in (2, 0, 1)]
 
     async def all_done() -> bool:
@@ -264,7 +247,7 @@ async def test_a_process_that_ends_while_it_counts_leaves_the_delivery_to_the_ne
         await asyncio.Event().wait()
         raise AssertionError
 
-    own = Counting(Tenants(service.database, service.clock), lambda: None)
+    own = Counting(Tenants(service.database, service.clock), lambda: None, small=True)
     only_by(monkeypatch, "counting", own, bringing.user.tenant_id)
     monkeypatch.setattr("crm_customer.feeds.deliveries.counting.count_rows", reading)
     brought = await bringing.bring(await bringing.feed(), 0, [POWER])

@@ -368,5 +368,5 @@ async def test_an_upload_that_is_over_takes_no_room_once_its_bytes_are_gone(
     await append(imports, sandbox_user, id, b"abc")
     await later(customer, sandbox_user, timedelta(days=12))
     service = customer.service
-    await Cleaning(Tenants(service.database, service.clock), service.metadata).clean()
+    await Cleaning(Tenants(service.database, service.clock), service.metadata, {}).clean()
     await begin(imports, sandbox_user, 2 * MIB)

@@ -146,7 +146,7 @@ async def test_an_import_that_began_in_time_is_carried_out_after_its_upload_has_
     job = await set_aside(made.csv())
     await customer.know_tenant(user.tenant_id, sandbox=True, clock_offset=timedelta(days=8), version=2)
     service = customer.service
-    await Cleaning(Tenants(service.database, service.clock), service.metadata).clean()
+    await Cleaning(Tenants(service.database, service.clock), service.metadata, {}).clean()
     await another_worker(customer).carry_out(job)
     done = await imports.GetImport(pb.GetImportRequest(id=str(job.import_id)), metadata=user.metadata)
     assert (done.state, counts(done)) == (pb.Import.STATE_SUCCEEDED, (20, 0, 0, 0))

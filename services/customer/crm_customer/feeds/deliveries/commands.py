@@ -1,36 +1,41 @@
 """Every write on deliveries of feeds. Each function gathers one transaction's work, and holds the feed meanwhile."""
 
+import hashlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
-from crm_kit.errors import AlreadyExists, Conflict, CrmError, FailedPrecondition
+from crm_kit.errors import AlreadyExists, Conflict, CrmError, FailedPrecondition, NotFound
+from crm_kit.etags import check_etag
 from crm_kit.ids import new_id
 from crm_kit.notice_texts import OUTCOME
 from crm_kit.notices import Kind, raise_notice
 from google.protobuf.message import Message
 from sqlalchemy import Interval, bindparam, func, update
 
-from crm_customer.feeds.commands import wake_feed
+from crm_customer.feeds.commands import tell_late, wake_feed, watch
 from crm_customer.feeds.deliveries.content import digest_of
 from crm_customer.feeds.deliveries.model import MAX_OPEN, Counted, FeedDelivery, HeldReason, State
-from crm_customer.feeds.deliveries.queries import find_delivery, has_room, one_before, same_day
+from crm_customer.feeds.deliveries.queries import find_delivery, has_arrived, has_room, one_before, same_day
 from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
+from crm_customer.feeds.deliveries.rows import DECIMAL_POINT, RowTable, layout_of
 from crm_customer.feeds.deliveries.tables import uncounted_deliveries
 from crm_customer.feeds.model import Feed
-from crm_customer.feeds.queries import get_told
+from crm_customer.feeds.queries import get_told, timer_due
 from crm_customer.feeds.resource import FEEDS
-from crm_customer.imports.commands import create_import, hold_upload, save_upload
-from crm_customer.imports.model import Import, Mode
+from crm_customer.imports.commands import create_import, drafted_upload, hold_upload, put_upload, save_upload
+from crm_customer.imports.model import Import, Mode, Upload
 from crm_customer.imports.queries import get_upload
 from crm_customer.imports.tables import UPLOAD_LASTS
 
-# Longer than reading a file takes: whoever dies at one leaves it so long.
-CLAIM = timedelta(minutes=5)
+# Whoever dies at a file leaves it so long; whoever is at it renews its claim meanwhile.
+CLAIM = timedelta(seconds=30)
+RENEW_SECONDS = 8.0
 
 
 async def receive_delivery(work: UnitOfWork, values: dict[str, Any]) -> FeedDelivery:
@@ -49,27 +54,62 @@ async def receive_delivery(work: UnitOfWork, values: dict[str, Any]) -> FeedDeli
     if held.received_bytes != upload.received_bytes:
         # It is known again by all of its file, not by what was there of it a moment ago.
         raise Conflict("more of the file came at the same time; send the delivery again")
-    delivery = FeedDelivery(
-        id=new_id(),
-        file_name=held.file_name,
-        content_digest=digest,
-        sender_id=work.actor.user_id,
-        expire_time=held.create_time + UPLOAD_LASTS,
-        create_time=work.now,
-        update_time=work.now,
-        **values,
-    ).checked(work.actor.access.day_of(work.now))
+    delivery = arrived(work, held, content_digest=digest, **values)
     # Whoever sends the same at the same time was waited for.
     known = await find_delivery(work, feed.id, delivery.delivery_id)
     if known is not None:
         return unchanged(known, delivery)
-    if not await has_room(work, feed.id):
-        detail = f"{MAX_OPEN} deliveries of the feed wait already; release or reject them, or resume the feed"
-        raise FailedPrecondition(detail, reason="FEED_DELIVERY_LIMIT_REACHED", metadata={"most": str(MAX_OPEN)})
+    await check_has_room(work, feed.id)
     if held.seal() != held:
         save_upload(work, held, held.seal())
+    return put_new(work, delivery, held)
+
+
+async def receive_rows(work: UnitOfWork, values: dict[str, Any], table: RowTable) -> FeedDelivery:
+    """Take the rows of a delivery in, once, as the file that they would be."""
+    FEED_DELIVERIES.check_reaches(work.scope)
+    feed = await FEEDS.get(work, values["feed_id"])
+    separator = (feed.layout.decimal_separator if feed.layout else "") or DECIMAL_POINT
+    content = table.content(separator)
+    await wake_feed(work, feed.id)
+    upload = drafted_upload(work, file_name=f"{values['delivery_id']}.csv", content_type="text/csv", size=len(content))
+    told = {"upload_id": upload.id, "of_rows": True, "decimal_separator": separator}
+    # The same rows are known again whatever the feed's files are like by then.
+    digest = hashlib.sha256(table.content(DECIMAL_POINT)).hexdigest()
+    delivery = arrived(work, upload, content_digest=digest, **values | told)
+    known = await find_delivery(work, feed.id, delivery.delivery_id)
+    if known is not None:
+        return unchanged(known, delivery)
+    await check_has_room(work, feed.id)
+    await put_upload(work, upload, content)
+    return put_new(work, delivery, upload)
+
+
+def arrived(work: UnitOfWork, upload: Upload, **values: Any) -> FeedDelivery:
+    """A delivery that has just come, with its file. InvalidArgument for what it cannot say."""
+    return FeedDelivery(
+        id=new_id(),
+        file_name=upload.file_name,
+        sender_id=work.actor.user_id,
+        expire_time=upload.create_time + UPLOAD_LASTS,
+        create_time=work.now,
+        update_time=work.now,
+        **values,
+    ).checked(work.actor.access.day_of(work.now))
+
+
+async def check_has_room(work: UnitOfWork, feed_id: UUID) -> None:
+    """FailedPrecondition while as many wait as can."""
+    if not await has_room(work, feed_id):
+        detail = f"{MAX_OPEN} deliveries of the feed wait already; release or reject them, or resume the feed"
+        raise FailedPrecondition(detail, reason="FEED_DELIVERY_LIMIT_REACHED", metadata={"most": str(MAX_OPEN)})
+
+
+def put_new(work: UnitOfWork, delivery: FeedDelivery, upload: Upload) -> FeedDelivery:
+    """Gather a delivery that has come; it is counted next."""
     created = FEED_DELIVERIES.create(work, delivery)
-    work.insert(uncounted_deliveries, {"delivery_id": created.id, "tries": 0, "create_time": work.now})
+    waiting = {"delivery_id": created.id, "tries": 0, "size": upload.received_bytes, "create_time": work.now}
+    work.insert(uncounted_deliveries, waiting)
     return created
 
 
@@ -131,6 +171,36 @@ async def reject_delivery(work: UnitOfWork, before: FeedDelivery) -> FeedDeliver
     return rejected
 
 
+async def withdraw_delivery(work: UnitOfWork, told: FeedDelivery, *, etag: str) -> FeedDelivery:
+    """Have nothing come of a delivery whose sender takes it back. NotFound for anybody else, EtagMismatch."""
+    FEED_DELIVERIES.check_reaches(work.scope)
+    if told.sender_id != work.actor.user_id:
+        # Who brings deliveries need not know of those of others.
+        raise NotFound("the feed delivery does not exist", reason=FEED_DELIVERIES.not_found)
+    before = await held(work, told)
+    check_etag(etag, before.version)
+    after = before.withdraw(by=work.actor.user_id, now=work.now)
+    if after == before:
+        return before
+    work.delete(uncounted_deliveries, delivery_id=before.id)
+    withdrawn = FEED_DELIVERIES.save(work, before, after, events.FeedDeliveryWithdrawn)
+    await work.flush()
+    await miss_again(work, before)
+    return withdrawn
+
+
+async def miss_again(work: UnitOfWork, withdrawn: FeedDelivery) -> None:
+    """Tell of a day that is missing by now, since its window passed while a file was here that was taken back."""
+    feed, day = await FEEDS.get(work, withdrawn.feed_id), withdrawn.data_date
+    timer = await work.one(timer_due(), feed_id=feed.id)
+    expected_day = timer["expected_day"] if timer else None
+    if feed.schedule is None or not feed.is_active or expected_day is None or day >= expected_day:
+        return
+    if feed.schedule.expects(day) and not await has_arrived(work, feed.id, day):
+        await tell_late(work, feed, day)
+        watch(work, feed, replace(feed, missing_date=max(day, feed.missing_date or day)))
+
+
 async def changed(work: UnitOfWork, before: FeedDelivery, after: FeedDelivery, event: type[Message]) -> FeedDelivery:
     """Gather what somebody has made of a delivery; what waits behind it is looked at."""
     FEED_DELIVERIES.check_reaches(work.scope)
@@ -147,12 +217,13 @@ async def hold_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery) -> F
 
 async def start_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery) -> FeedDelivery:
     """Have a delivery imported, by the rights of whose unit it is; both become true together, or neither."""
-    job = await create_import(work, import_of(feed, before))
+    observed = before.observed(work.now, ZoneInfo(work.actor.access.time_zone)) if feed.value_source else None
+    job = await create_import(work, import_of(feed, before, observed))
     return FEED_DELIVERIES.save(work, before, before.start(job.id, work.now), events.FeedDeliveryStarted)
 
 
-def import_of(feed: Feed, delivery: FeedDelivery) -> dict[str, Any]:
-    """The values of the import that carries a delivery out."""
+def import_of(feed: Feed, delivery: FeedDelivery, observed: datetime | None = None) -> dict[str, Any]:
+    """The values of the import that carries a delivery out; `observed` is when its source was found to say them."""
     return {
         "upload_id": delivery.upload_id,
         "feed_delivery_id": delivery.id,
@@ -161,7 +232,10 @@ def import_of(feed: Feed, delivery: FeedDelivery) -> dict[str, Any]:
         "external_source": feed.external_source,
         "default_region": feed.default_region,
         "columns": feed.columns,
-        "layout": feed.layout,
+        "layout": layout_of(feed.layout, delivery.decimal_separator) if delivery.of_rows else feed.layout,
+        "value_source": feed.value_source,
+        "keep_values": feed.keep_values,
+        "observed_time": observed,
         "skip_invalid_cells": feed.skip_invalid_cells,
         "keep_opportunities": feed.keep_opportunities,
         "account_owner_id": feed.account_owner_id,
@@ -212,6 +286,11 @@ async def claim(work: UnitOfWork, delivery_id: UUID) -> int | None:
     return int(row["tries"]) if row else None
 
 
+def renew(work: UnitOfWork, delivery_id: UUID, tries: int) -> None:
+    """Gather that a delivery is still being counted by who began it so many times."""
+    work.execute(extend_claim(), delivery_id=delivery_id, tries=tries, duration=CLAIM)
+
+
 def give_back(work: UnitOfWork, delivery_id: UUID) -> None:
     """Gather that counting a delivery has ended for no fault of the file."""
     work.execute(end_claim(), delivery_id=delivery_id)
@@ -229,6 +308,21 @@ def take_claim() -> Any:
         )
         .values(tries=waiting.c.tries + 1, expire_time=func.clock_timestamp() + bindparam("duration", type_=Interval))
         .returning(waiting.c.tries)
+    )
+
+
+@statement
+def extend_claim() -> Any:
+    """Not one that others have taken over by now."""
+    waiting = uncounted_deliveries
+    return (
+        update(waiting)
+        .where(
+            waiting.c.tenant_id == bindparam("tenant_id"),
+            waiting.c.delivery_id == bindparam("delivery_id"),
+            waiting.c.tries == bindparam("tries"),
+        )
+        .values(expire_time=func.clock_timestamp() + bindparam("duration", type_=Interval))
     )
 
 

@@ -1,10 +1,12 @@
-"""The job that counts the rows of deliveries, in one process at a time: one of each tenant after the other.
+"""The jobs that count the rows of deliveries: one of each tenant after the other, small files beside large ones.
 
-What it counts becomes true at once, or not at all; a delivery that two processes count is counted once.
+A large file takes minutes, and whoever sends some hundred rows does not wait for it. What is counted becomes true at
+once, or not at all; a delivery that two processes count is counted once.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
 import structlog
@@ -27,24 +29,30 @@ from crm_customer.imports.queries import get_stored_upload
 from crm_customer.records.accounts.resource import ACCOUNTS
 
 log = structlog.get_logger()
-NAME = "deliveries to be counted"
+NAMES = {True: "small deliveries to be counted", False: "large deliveries to be counted"}
 EVERY_SECONDS = 2.0
 # A file that has taken so many processes down is not read again.
 MAX_DEATHS = 2
 
 
 class Counting:
-    """Looks in all tenants; see `job`. `wake` is called when a delivery may have its turn."""
+    """Looks in all tenants for `small` files or for large ones; see `job`.
 
-    def __init__(self, tenants: Tenants, wake: Callable[[], None]) -> None:
+    `wake` is called when a delivery may have its turn.
+    """
+
+    def __init__(self, tenants: Tenants, wake: Callable[[], None], *, small: bool) -> None:
         self._tenants = tenants
         self._wake = wake
-        self.job = PeriodicJob(NAME, self.look, every_seconds=EVERY_SECONDS, lease=Lease(tenants.database, NAME))
+        self._small = small
+        self._name = NAMES[small]
+        lease = Lease(tenants.database, self._name)
+        self.job = PeriodicJob(self._name, self.look, every_seconds=EVERY_SECONDS, lease=lease)
 
     async def look(self) -> bool:
         """Count one delivery of each tenant that has some; True when there may be more."""
-        rows = await self._tenants.database.all(ALL_TENANTS, uncounted(), {})
-        done = await each(rows, self._count, name=NAME)
+        rows = await self._tenants.database.all(ALL_TENANTS, uncounted(small=self._small), {})
+        done = await each(rows, self._count, name=self._name)
         if any(done):
             self._wake()
         return any(done)
@@ -62,7 +70,8 @@ class Counting:
         try:
             if tries > MAX_DEATHS:
                 raise crashed()
-            counted = await self._read(reader, feed, delivery)
+            async with self._claimed(tenant_id, delivery_id, tries):
+                counted = await self._read(reader, feed, delivery)
         except (Unavailable, Conflict, asyncio.CancelledError):
             # Nor has the file taken a process down that ends in order.
             async with self._tenants.unit(tenant_id) as work:
@@ -74,6 +83,24 @@ class Counting:
         else:
             await self._note(tenant_id, delivery, counted)
         return True
+
+    @contextlib.asynccontextmanager
+    async def _claimed(self, tenant_id: UUID, delivery_id: UUID, tries: int) -> AsyncIterator[None]:
+        """Keep others from a delivery for as long as the block takes."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(commands.RENEW_SECONDS)
+                with contextlib.suppress(Unavailable):
+                    async with self._tenants.unit(tenant_id) as work:
+                        commands.renew(work, delivery_id, tries)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
 
     async def _read(self, reader: ReadSession, feed: Feed, delivery: FeedDelivery) -> Counted:
         upload = await get_stored_upload(reader, delivery.upload_id)

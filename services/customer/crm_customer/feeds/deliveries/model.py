@@ -3,11 +3,12 @@
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from crm_kit.errors import CrmError, illegal_state, invalid_field, wrong_state
+from crm_kit.errors import CrmError, denied, illegal_state, invalid_field, wrong_state
 
 from crm_customer.imports.model import Mode
 
@@ -27,12 +28,13 @@ class State(enum.StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
 
 
 OPEN = (State.RECEIVED, State.HELD, State.WAITING, State.RUNNING)
 NOT_BEGUN = (State.RECEIVED, State.HELD, State.WAITING)
 # What nothing came of: another one for the same day repeats nothing.
-VAIN = (State.FAILED, State.REJECTED)
+VAIN = (State.FAILED, State.REJECTED, State.WITHDRAWN)
 
 
 class HeldReason(enum.StrEnum):
@@ -71,13 +73,15 @@ class Figures:
     updated_count: int = 0
     skipped_count: int = 0
     failed_count: int = 0
+    disagreeing_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FeedDelivery:
     """Fields as in the contract. Methods return the changed one; a wrong state raises FailedPrecondition.
 
-    `content_digest` is the SHA-256 of its file, `rows_with_id` how many rows name their account by its id.
+    `content_digest` is the SHA-256 of its file, `rows_with_id` how many rows name their account by its id. Where its
+    rows came with the request (`of_rows`), its file was made of them, with `decimal_separator` in its numbers.
     """
 
     id: UUID
@@ -103,11 +107,15 @@ class FeedDelivery:
     rows_with_id: int = 0
     found_sums: tuple[ColumnSum, ...] = ()
     only_creates: bool = False
+    released: bool = False
+    of_rows: bool = False
+    decimal_separator: str = ""
     import_id: UUID | None = None
     created_count: int = 0
     updated_count: int = 0
     skipped_count: int = 0
     failed_count: int = 0
+    disagreeing_count: int = 0
     failure_reason: str | None = None
     failure: str | None = None
     start_time: datetime | None = None
@@ -122,6 +130,10 @@ class FeedDelivery:
     def wrote(self) -> bool:
         """Whether values of its day are in."""
         return self.state is State.SUCCEEDED or self.created_count + self.updated_count > 0
+
+    def observed(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """When its source was found to say what it says: at the end of its day, or now where that is still to come."""
+        return min(now, datetime.combine(self.data_date + timedelta(days=1), time(), zone).astimezone(UTC))
 
     def checked(self, today: date) -> "FeedDelivery":
         """The delivery itself. InvalidArgument for a day that is not yet, and for a column that is named twice."""
@@ -140,7 +152,8 @@ class FeedDelivery:
 
     def differs_from(self, other: "FeedDelivery") -> tuple[str, ...]:
         """The fields that another delivery under the same id would have to have alike, and has not."""
-        names = {"content_digest": "upload_id", "data_date": "data_date", "expected_rows": "expected_rows"}
+        content = "rows" if self.of_rows else "upload_id"
+        names = {"content_digest": content, "data_date": "data_date", "expected_rows": "expected_rows"}
         fields = [field for name, field in names.items() if getattr(self, name) != getattr(other, name)]
         if self.expected_sums != other.expected_sums:
             fields.append("expected_sums")
@@ -191,12 +204,38 @@ class FeedDelivery:
                 "a newer day is in, and rows name accounts that are there by their ids: they are not new; reject it"
             )
             raise illegal_state("rows_have_ids", detail)
-        return replace(self, state=State.WAITING, held_reason=None, only_creates=only_creates or self.only_creates)
+        only_creates = only_creates or self.only_creates
+        return replace(self, state=State.WAITING, held_reason=None, only_creates=only_creates, released=True)
 
     def reject(self, now: datetime) -> "FeedDelivery":
         """Nothing comes of it."""
         self._require("rejected", *NOT_BEGUN)
         return replace(self, state=State.REJECTED, held_reason=None, finish_time=now)
+
+    def withdraw(self, *, by: UUID, now: datetime) -> "FeedDelivery":
+        """Taken back by its sender; what they took back before stays as it is.
+
+        PermissionDenied for anybody else. FailedPrecondition once somebody has released it, and once it is begun.
+        """
+        if by != self.sender_id:
+            detail = "only who brought a delivery takes it back; who may write feeds rejects it"
+            raise denied("not_sender", detail)
+        if self.state is State.WITHDRAWN:
+            return self
+        if self.state is State.RUNNING:
+            detail = (
+                f"the import {self.import_id} is writing its rows; have that cancelled, and send what is right as "
+                "another delivery of its day"
+            )
+            raise illegal_state("delivery_begun", detail, import_id=self.import_id)
+        if self.wrote:
+            detail = "its rows are in; send what is right as another delivery of its day"
+            raise illegal_state("delivery_in", detail)
+        if self.released and self.state is State.WAITING:
+            detail = "somebody has released it; have it rejected by who may write feeds"
+            raise illegal_state("delivery_released", detail)
+        self._require("withdrawn", *NOT_BEGUN)
+        return replace(self, state=State.WITHDRAWN, held_reason=None, finish_time=now)
 
     def start(self, import_id: UUID, now: datetime) -> "FeedDelivery":
         """It is being imported."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from crm_kit.database.work import UnitOfWork
+from crm_kit.errors import CrmError
 from crm_kit.identity.access import Scope
 
 from crm_customer.feeds.commands import set_timer, stop_feed, tell_late, watch
@@ -19,6 +20,7 @@ from crm_customer.feeds.resource import FEEDS
 from crm_customer.imports.model import UNDER_WAY, Import
 from crm_customer.imports.model import State as ImportState
 from crm_customer.imports.resource import IMPORTS
+from crm_customer.imports.tables import IMPORT_LASTS
 
 ENDS = {
     ImportState.SUCCEEDED: State.SUCCEEDED,
@@ -70,21 +72,31 @@ async def end_imported(
     if running is None:
         return feed, feed.last_data_date, list(found)
     assert running.import_id is not None
-    job = await IMPORTS.get(work, running.import_id, scope=Scope.ALL)
-    if job.state in UNDER_WAY:
+    job = await IMPORTS.find(work, running.import_id, scope=Scope.ALL)
+    if job is not None and job.state in UNDER_WAY:
         return feed, feed.last_data_date, list(found)
     ended = await commands.save_ended(work, feed, running, ended_as(running, job, work.now))
     last_data_date = max(filter(None, (feed.last_data_date, ended.data_date if ended.wrote else None)), default=None)
-    if ended.failure_reason in LOST_RIGHTS and feed.is_active and feed.activator_id == job.owner_id:
+    owner_id = job.owner_id if job else None
+    if ended.failure_reason in LOST_RIGHTS and feed.is_active and feed.activator_id == owner_id:
         feed = await stop_feed(work, feed)
     await work.flush()
     return feed, last_data_date, [each for each in found if each.id != running.id]
 
 
-def ended_as(running: FeedDelivery, job: Import, now: datetime) -> FeedDelivery:
-    """A delivery as its import has ended."""
-    figures = Figures(job.created_count, job.updated_count, job.skipped_count, job.failed_count)
+def ended_as(running: FeedDelivery, job: Import | None, now: datetime) -> FeedDelivery:
+    """A delivery as its import has ended; of a tenant that was closed for long there is none any more."""
+    if job is None:
+        gone = forgotten()
+        return running.finish(State.FAILED, Figures(), now, reason=gone.reason, detail=gone.detail)
+    figures = Figures(**{name: getattr(job, name) for name in Figures.__slots__})
     return running.finish(ENDS[job.state], figures, now, reason=job.failure_reason, detail=job.failure)
+
+
+def forgotten() -> CrmError:
+    """Why a delivery fails whose import ended long ago."""
+    detail = f"its import ended more than {IMPORT_LASTS.days} days ago, and nobody knows any more how"
+    return CrmError(detail, reason="IMPORT_NOT_FOUND")
 
 
 async def pass_windows(

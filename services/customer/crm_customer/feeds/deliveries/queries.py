@@ -16,6 +16,8 @@ from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
 from crm_customer.feeds.deliveries.tables import feed_deliveries, uncounted_deliveries
 
 BATCH = 200
+# Of a file, in bytes: reading it takes a second at most, so small ones wait for one another alone.
+SMALL = 1 << 20
 
 
 def _of_feed() -> list[ColumnElement[bool]]:
@@ -49,7 +51,7 @@ def last_arrived() -> Select[Any]:
 def last_ended() -> Select[Any]:
     """How the one ended that was carried out last."""
     columns = feed_deliveries.c
-    carried_out = columns.state != State.REJECTED
+    carried_out = columns.state.not_in((State.REJECTED, State.WITHDRAWN))
     found = select(columns.state).where(*_of_feed(), columns.finish_time.is_not(None), carried_out)
     return found.order_by(columns.finish_time.desc()).limit(1)
 
@@ -99,12 +101,19 @@ def open_of_upload() -> Select[Any]:
 
 
 @statement
-def uncounted() -> Select[Any]:
-    """Of each open tenant the one that waits longest, found by an index."""
+def uncounted(*, small: bool) -> Select[Any]:
+    """Of each open tenant the one that waits longest and that nobody counts now, among small files or large ones.
+
+    Found by an index.
+    """
     waiting, tenant = uncounted_deliveries, access_tenants
     first = (
         select(waiting.c.delivery_id, waiting.c.create_time)
-        .where(waiting.c.tenant_id == tenant.c.tenant_id)
+        .where(
+            waiting.c.tenant_id == tenant.c.tenant_id,
+            waiting.c.size <= SMALL if small else waiting.c.size > SMALL,
+            waiting.c.expire_time <= func.clock_timestamp(),
+        )
         .order_by(waiting.c.create_time)
         .limit(1)
         .lateral("first")

@@ -18,5 +18,8 @@ FEED_DELIVERIES = Resource(
         # Of a feed that only updates, what comes out of order cannot be released: that the call itself says.
         "ReleaseFeedDelivery": lambda delivery, _: delivery.release(Mode.UPSERT),
         "RejectFeedDelivery": lambda delivery, attempt: delivery.reject(attempt.now),
+        "WithdrawFeedDelivery": lambda delivery, attempt: delivery.withdraw(
+            by=attempt.reader.actor.user_id, now=attempt.now
+        ),
     },
 )

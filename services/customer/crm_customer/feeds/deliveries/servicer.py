@@ -8,6 +8,7 @@ from crm_kit.paging import PageTokens
 
 from crm_customer.feeds.deliveries import commands
 from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
+from crm_customer.feeds.deliveries.wire import table_of_request, values_of_request
 
 
 class FeedDeliveryServicer:
@@ -24,6 +25,17 @@ class FeedDeliveryServicer:
         received = await commands.receive_delivery(work, values)
         work.after_commit.append(self._arrived)
         return FEED_DELIVERIES.message(work, received)
+
+    async def DeliverFeedRows(self, request: pb.DeliverFeedRowsRequest, work: UnitOfWork) -> pb.FeedDelivery:
+        received = await commands.receive_rows(work, values_of_request(request), table_of_request(request))
+        work.after_commit.append(self._arrived)
+        return FEED_DELIVERIES.message(work, received)
+
+    async def WithdrawFeedDelivery(self, request: pb.WithdrawFeedDeliveryRequest, work: UnitOfWork) -> pb.FeedDelivery:
+        before = await FEED_DELIVERIES.target(work, request)
+        withdrawn = await commands.withdraw_delivery(work, before, etag=request.etag)
+        work.after_commit.append(self._wake)
+        return FEED_DELIVERIES.message(work, withdrawn)
 
     async def GetFeedDelivery(self, request: pb.GetFeedDeliveryRequest, reader: Reader) -> pb.FeedDelivery:
         return await FEED_DELIVERIES.read(reader, request.id)

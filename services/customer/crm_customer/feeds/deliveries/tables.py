@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 from crm_kit.database.tables import Clock, Kept, Retention, reference, tenant_table, versioned_columns
-from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, func, text
+from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Text, Uuid, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_customer.metadata import metadata
 
+# After it has ended: one that waits or runs stays.
 KEPT_FOR = timedelta(days=400)
 
 feed_deliveries = tenant_table(
@@ -32,11 +33,15 @@ feed_deliveries = tenant_table(
     Column("rows_with_id", Integer, nullable=False),
     Column("found_sums", JSONB, nullable=False),
     Column("only_creates", Boolean, nullable=False),
+    Column("released", Boolean, nullable=False, server_default=false()),
+    Column("of_rows", Boolean, nullable=False, server_default=false()),
+    Column("decimal_separator", Text, nullable=False, server_default=""),
     Column("import_id", Uuid),
     Column("created_count", Integer, nullable=False),
     Column("updated_count", Integer, nullable=False),
     Column("skipped_count", Integer, nullable=False),
     Column("failed_count", Integer, nullable=False),
+    Column("disagreeing_count", Integer, nullable=False, server_default="0"),
     Column("failure_reason", Text),
     Column("failure", Text),
     Column("sender_id", Uuid, nullable=False),
@@ -45,7 +50,7 @@ feed_deliveries = tenant_table(
     Column("finish_time", DateTime(timezone=True)),
     *versioned_columns(),
     reference("feed_id", "feeds", name="feed_deliveries_feed_fkey", field="feed_delivery.feed_id"),
-    retention=Retention("create_time", KEPT_FOR, Clock.TENANT),
+    retention=Retention("finish_time", KEPT_FOR, Clock.TENANT),
 )
 
 
@@ -72,6 +77,8 @@ uncounted_deliveries = tenant_table(
     # How often counting it has begun, and until when that is another process's, by the database's clock.
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("expire_time", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # Of its file, in bytes: small ones do not wait for large ones.
+    Column("size", Integer, nullable=False, server_default="0"),
     Column("create_time", DateTime(timezone=True), nullable=False),
     reference("delivery_id", "feed_deliveries", name="uncounted_deliveries_delivery_fkey", field="id"),
     key=("delivery_id",),

@@ -20,6 +20,8 @@ CALLED = "automation.webhook"
 NOUN = "webhook_endpoint"
 # What an endpoint is told of deliveries would be deliveries.
 NOT_TOLD = frozenset({"webhook_deliveries"})
+# How far a job is, once a second: streams tell it, endpoints are told that it began and ended.
+NOT_TOLD_TYPES = frozenset({"job.advanced"})
 # Whoever changes one of these has it hear by their own rights: nobody has another's read what they have not seen.
 HEARING = ("url", "event_types", "collections")
 # What happens after it was disabled is noted for so long, and can be replayed.
@@ -153,7 +155,8 @@ def is_told(type: EventType) -> bool:
 
     Not of what roles have no say in, as everybody's own notifications, and not of what people may keep to themselves.
     """
-    return "." in type.permission and not type.may_be_private and type.collection not in NOT_TOLD
+    is_everybodys = "." in type.permission and not type.may_be_private
+    return is_everybodys and type.collection not in NOT_TOLD and type.name not in NOT_TOLD_TYPES
 
 
 def check_replayed(event_types: Iterable[str], types: Iterable[EventType]) -> None:

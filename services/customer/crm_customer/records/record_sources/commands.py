@@ -51,7 +51,7 @@ async def state_values(
     made = taken(before, stated)
     for each in made:
         put_value(work, resource, id, each)
-    return save(work, resource, record, _with(before, made), event)
+    return save(work, resource, record, with_made(before, made), event)
 
 
 async def normalized_values(work: UnitOfWork, resource: AnyResource, id: UUID, values: Values) -> dict[str, object]:
@@ -76,7 +76,7 @@ async def withdraw_value(
     found = among(before, value_id, hidden=resource.hidden_from(work))
     after = found.withdraw(work.actor.user_id, may_change_record=may_change_record, now=work.now)
     put_value(work, resource, id, after)
-    save(work, resource, record, _with(before, [after]), event)
+    save(work, resource, record, with_made(before, [after]), event)
 
 
 async def held(work: UnitOfWork, resource: AnyResource, id: UUID) -> Any:
@@ -95,7 +95,7 @@ def save(
     return after, [each for each in values if each.stands]
 
 
-def _with(before: Sequence[SourceValue], made: Sequence[SourceValue]) -> list[SourceValue]:
+def with_made(before: Sequence[SourceValue], made: Sequence[SourceValue]) -> list[SourceValue]:
     """What sources said of a record with what was made of it, in the order of `values_of`."""
     known = {each.id: each for each in (*before, *made)}
     newest_first = sorted(known.values(), key=lambda each: each.observed_time, reverse=True)

@@ -32,7 +32,12 @@ async def compared(work: UnitOfWork, resource: AnyResource, after: Entity, chang
 
 async def lock(work: UnitOfWork, resource: AnyResource, id: UUID) -> None:
     """Have nobody else change what sources say of a record, nor fields of it that sources speak of."""
-    await advisory_lock(work, f"source values of {resource.collection} {id}")
+    await lock_all(work, resource, [id])
+
+
+async def lock_all(work: UnitOfWork, resource: AnyResource, ids: Iterable[UUID]) -> None:
+    """As `lock`, of several records."""
+    await advisory_lock(work, *(f"source values of {resource.collection} {each}" for each in ids))
 
 
 def beside(resource: AnyResource, record: Entity, values: Iterable[SourceValue]) -> Entity:

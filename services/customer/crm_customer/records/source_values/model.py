@@ -95,15 +95,15 @@ def _full(detail: str, most: int, **rule: str) -> FailedPrecondition:
     return FailedPrecondition(detail, reason="SOURCE_VALUE_LIMIT_REACHED", metadata={"most": str(most), **rule})
 
 
-def observed(time: datetime | None, *, now: datetime) -> datetime:
+def observed(time: datetime | None, *, now: datetime, field: str = "observed_time") -> datetime:
     """When a source was found to say something: now, where that is not told.
 
     InvalidArgument for what is to come, and for a time that is typed wrongly: as 0026 it would never be the newest.
     """
     if time is not None and time > now + MAX_AHEAD:
-        raise invalid_field("observed_time", "past", "lies more than five minutes in the future")
+        raise invalid_field(field, "past", "lies more than five minutes in the future")
     if time is not None:
-        check_plausible(time, field="observed_time")
+        check_plausible(time, field=field)
     return now if time is None else time
 
 
