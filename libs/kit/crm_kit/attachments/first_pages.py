@@ -28,10 +28,13 @@ REFUSED = 3
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the process may take: address space, for which a pod's limit has to have room, and time it computes."""
+    """What the process may take: address space, for which a pod's limit has to have room, and time it computes.
+
+    The time is well below that of a request: who waits hears why there is no picture, and the next one at once.
+    """
 
     memory_bytes: int = 384 << 20
-    cpu_seconds: int = 10
+    cpu_seconds: int = 4
 
 
 BOUNDS = Bounds()

@@ -5,6 +5,7 @@ import io
 import struct
 from contextlib import ExitStack
 
+from crm_kit.database.places import Places
 from crm_kit.errors import CrmError, illegal_state
 
 MEDIA_TYPE = "image/webp"
@@ -17,8 +18,11 @@ MAX_JPEG_PIXELS = 200_000_000
 _SEQUENTIAL, _TABLES, _SCAN, _FIRST_NOTE = (0xFFC0, 0xFFC1), (0xFFC4, 0xFFDB, 0xFFDD), 0xFFDA, 0xFFE0
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 
-turn = asyncio.Semaphore(1)
-"""Held by who makes one, from before its file is read: several at once would take that many times the memory."""
+turns = Places(1)
+"""Held by who makes one, from before its file is read: several at once would take that many times the memory.
+
+Of each tenant one waits for it, so that pages which take long to draw hold up nobody's pictures but their own tenant's.
+"""
 
 
 async def preview_of(content: bytes, pixels: int) -> bytes:

@@ -10,8 +10,9 @@ from crm_kit.attachments.contents import Contents, keep
 from crm_kit.attachments.first_pages import MEDIA_TYPE as PDF
 from crm_kit.attachments.first_pages import first_page_of
 from crm_kit.attachments.model import Attachment, State
-from crm_kit.attachments.previews import MAX_BYTES, MEDIA_TYPE, no_preview, preview_of, turn
+from crm_kit.attachments.previews import MAX_BYTES, MEDIA_TYPE, no_preview, preview_of, turns
 from crm_kit.attachments.queries import Part, parts_of, size_of_preview
+from crm_kit.attachments.refusals import Refusals
 from crm_kit.attachments.resource import ATTACHMENTS
 from crm_kit.database.statements import statement
 from crm_kit.database.work import ReadSession, unit_of_work
@@ -21,6 +22,7 @@ MAX_LENGTH = 1 << 20
 # Over a line that broke again and again a file may have come in parts of a few bytes: so many are read at once.
 MAX_PARTS = 32
 attachments = ATTACHMENTS.table
+refusals = Refusals()
 
 
 async def content_of(reader: ReadSession, contents: Contents, found: Attachment, request: Any) -> pb.AttachmentContent:
@@ -55,8 +57,10 @@ async def size_with_preview(reader: ReadSession, contents: Contents, found: Atta
         return size
     if found.size_bytes > MAX_BYTES:
         raise no_preview(f"it has more than {MAX_BYTES} bytes")
-    async with turn:
-        # Somebody else may have had it made while it was waited for.
+    refusals.check(found.id, pixels)
+    async with turns.place(reader.tenant_id):
+        # Somebody else may have had it made while it was waited for, or have heard why it cannot be.
+        refusals.check(found.id, pixels)
         size = await size_of_preview(reader, found.id, pixels)
         return await _made(reader, contents, found, pixels) if size is None else size
 
@@ -65,7 +69,8 @@ async def _made(reader: ReadSession, contents: Contents, found: Attachment, pixe
     """Make the preview, and say how many bytes it has."""
     of_file = await parts_of(reader, found.id, 0, found.size_bytes)
     whole = b"".join([some async for some in contents.all_of(reader.tenant_id, of_file)])
-    picture = await (first_page_of if found.content_type == PDF else preview_of)(whole, pixels)
+    with refusals.remembering(found.id, pixels):
+        picture = await (first_page_of if found.content_type == PDF else preview_of)(whole, pixels)
     part = await contents.store(reader.actor, reader.now, found.id, 0, picture, preview_pixels=pixels)
     return await _kept(reader, found.id, part, pixels)
 
