@@ -19,6 +19,7 @@ import yaml
 from crm_customer.imports.model import MAX_BYTES
 from crm_customer.imports.spreadsheets.separate import BOUNDS
 from crm_customer.imports.worker import SIDE_BY_SIDE
+from crm_kit.attachments import first_pages
 from crm_local.cluster.connections import connections_of
 from crm_local.cluster.containers import size_of
 from crm_local.cluster.manifests import Manifests
@@ -42,6 +43,10 @@ MAX_UPLOAD_BYTES = 50 * 1024 * 1024
 IMPORTER = "Deployment/customer"
 IMPORTER_BYTES = 400 * 1024 * 1024
 IMPORT_MEMORY_BYTES = SIDE_BY_SIDE * BOUNDS.memory_bytes
+# Who has files at its records; what it takes for itself; and what draws the first page of a PDF may take beside it.
+KEEPERS_OF_FILES = ("Deployment/sales", "Deployment/service-desk")
+KEEPER_BYTES = 256 * 1024 * 1024
+PICTURE_BYTES = first_pages.BOUNDS.memory_bytes
 IMPORT_DISK_BYTES = SIDE_BY_SIDE * (MAX_BYTES + BOUNDS.packed_bytes)
 
 Resource = Mapping[str, Any]
@@ -118,6 +123,8 @@ def resource_problems(resource: Resource) -> Iterator[str]:
         yield from deployment_problems(resource)
     if title(resource) == IMPORTER:
         yield from import_problems(resource)
+    if title(resource) in KEEPERS_OF_FILES:
+        yield from picture_problems(resource)
     if resource["kind"] == "Job":
         yield from job_problems(resource)
     if resource["kind"] == "Ingress":
@@ -217,12 +224,23 @@ def import_problems(resource: Resource) -> Iterator[str]:
     """Say where a pod has no room for the files that it imports at a time and the processes that read them."""
     for container in containers(resource):
         limit = dig(container, "resources.limits.memory") or "0"
-        if size_of(limit) < IMPORTER_BYTES + IMPORT_MEMORY_BYTES:
-            yield f"{limit} of memory do not hold the readers of {SIDE_BY_SIDE} imports beside the service"
+        if size_of(limit) < IMPORTER_BYTES + IMPORT_MEMORY_BYTES + PICTURE_BYTES:
+            yield (
+                f"{limit} of memory do not hold the readers of {SIDE_BY_SIDE} imports, and what draws a picture of a "
+                "file, beside the service"
+            )
     for volume in pod(resource).get("volumes", []):
         limit = dig(volume, "emptyDir.sizeLimit") or "0"
         if volume["name"] == "tmp" and size_of(limit) < IMPORT_DISK_BYTES:
             yield f"{limit} of /tmp do not hold the files of {SIDE_BY_SIDE} imports and their rows"
+
+
+def picture_problems(resource: Resource) -> Iterator[str]:
+    """Say where a pod has no room for the process that draws pictures of files."""
+    for container in containers(resource):
+        limit = dig(container, "resources.limits.memory") or "0"
+        if size_of(limit) < KEEPER_BYTES + PICTURE_BYTES:
+            yield f"{limit} of memory do not hold what draws a picture of a file beside the service"
 
 
 def job_problems(resource: Resource) -> Iterator[str]:

@@ -31,7 +31,7 @@ MISSPELT = {
     "kustomization": ("base/kustomization.yaml", "resources:", "resource:", "does not render"),
 }  # fmt: skip
 UNWISE = {
-    "no limit": (SERVICE, 'limits: {cpu: "2", memory: 512Mi}', 'limits: {cpu: "2"}', "limits.memory is not"),
+    "no limit": (SERVICE, 'limits: {cpu: "2", memory: 640Mi}', 'limits: {cpu: "2"}', "limits.memory is not"),
     "no liveness": (GATEWAY, "livenessProbe:", "x-unused:", "no livenessProbe"),
     "root": (POD, "runAsNonRoot: true", "runAsNonRoot: false", "securityContext.runAsNonRoot is not True"),
     "writable": (POD, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "Filesystem is not"),
@@ -50,8 +50,9 @@ UNWISE = {
     "small uploads": ("overlays/production/ingress.yaml", "size: 51m", "size: 50m", "50m refuses uploads"),
     "nginx's own limit": ("overlays/production/ingress.yaml", "proxy-body-size", "proxy-buffer-size", "1m refuses up"),
     "memory of readers": (
-        "base/customer/kustomization.yaml", "value: 1280Mi", "value: 1Gi", "1Gi of memory do not hold the readers",
+        "base/customer/kustomization.yaml", "value: 1536Mi", "value: 1280Mi", "1280Mi of memory do not hold the",
     ),
+    "memory of pictures": (SERVICE, "memory: 640Mi", "memory: 512Mi", "512Mi of memory do not hold what draws a pict"),
     "room for files": (POD, "sizeLimit: 768Mi", "sizeLimit: 512Mi", "512Mi of /tmp do not hold the files of 2"),
     "no room told": (POD, "emptyDir: {sizeLimit: 768Mi}", "emptyDir: {}", "0 of /tmp do not hold"),
     "slow bodies": ("overlays/production/ingress.yaml", "/v1/uploads", "/v1", "buffering is off for /v1"),
