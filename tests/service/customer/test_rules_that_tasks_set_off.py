@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 from crm.customer.v1 import accounts_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
+from crm_kit.automation import running
+from crm_kit.automation.rules.model import StopReason
+from crm_kit.automation.runs.model import State
 from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 from crm_kit.wire import timestamp
 
-from tests.service.automating import STOPPED_LOOP, SUCCEEDED, Rules, action, create, notify, on, settled, told_in
+from tests.service.automating import STOPPED_LOOP, SUCCEEDED, Rule, Rules, action, create, notify, on, settled, told_in
 from tests.service.customer.customers import new_account
 from tests.service.notices import told
 from tests.service.running import Running, User, refused
@@ -137,6 +140,25 @@ async def test_a_task_that_a_rule_makes_does_not_set_that_rule_off_when_it_is_la
     assert (newest.state, newest.reason) == (STOPPED_LOOP, "AUTOMATION_LOOP")
     assert [each.display_name for each in newest.causes] == ["escalate", "escalate"]
     assert len(await todo.list(user)) == 2
+
+
+async def test_a_rule_goes_on_however_many_of_its_own_tasks_are_late_at_one_midnight(
+    customer: Running, rules: Rules, todo: ToDo, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "LIMITS", {State.STOPPED_LOOP: (2, StopReason.LOOP)})
+    again = create("tasks", title="again", due_time="{{cause.time+1h}}")
+    rule = await rules.active(user, again, trigger=on("TASK_OVERDUE"))
+    account, due_time = await new_account(customer, user), timestamp(system_now() + timedelta(hours=1))
+    for _ in range(3):
+        await todo.create(user, account.id, due_time=due_time)
+    await pass_time(customer, user, timedelta(minutes=61), 2)
+    await rules.ran(user, rule, 3)
+    await pass_time(customer, user, timedelta(hours=4), 3)
+    stopped = (await rules.ran(user, rule, 5))[:2]
+    assert {each.state for each in stopped} == {STOPPED_LOOP}
+    assert (await rules.get(user, rule)).state == Rule.STATE_ACTIVE
+    await rules.ran(user, rule, 6)
+    assert len(await todo.list(user)) == 6
 
 
 async def test_what_does_not_go_with_tasks_is_refused_by_name(customer: Running, rules: Rules, user: User) -> None:

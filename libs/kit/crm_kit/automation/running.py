@@ -24,6 +24,7 @@ from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.runs.model import (
     BLAMELESS,
     MAX_FOLLOWING,
+    TASK_OVERDUE,
     AutomationRun,
     Cause,
     Effect,
@@ -209,7 +210,7 @@ class Runner:
             work.insert(automation_runs, RUNS.row_of(run))
             failed = events.AutomationRunFailed(automation_run=RUNS.message_of(run))
             emit(work, failed, aggregate_type=RUNS.noun, id=run.id, version=run.version)
-            reason = refused.stop or await limit_reached(work, rule, refused)
+            reason = refused.stop or await limit_reached(work, rule, occasion, refused)
             if reason is not None:
                 await stop_rule(work, rule, reason)
 
@@ -362,13 +363,17 @@ def refused_run(rule: AutomationRule, occasion: Occasion, refused: Refused, *, n
     )
 
 
-async def limit_reached(work: UnitOfWork, rule: AutomationRule, refused: Refused) -> StopReason | None:
+async def limit_reached(
+    work: UnitOfWork, rule: AutomationRule, occasion: Occasion, refused: Refused
+) -> StopReason | None:
     """Why a rule stops with one more run that ended so; None when it goes on.
 
     What ended so before it was activated does not count: whoever has corrected it begins anew. Nor does what is not
-    the rule's fault: else whoever writes to us often enough would switch it off for everybody.
+    the rule's fault: else whoever writes to us often enough would switch it off for everybody. Nor do tasks of rules
+    that are late: nothing goes round there, and twenty are late at one midnight.
     """
-    if refused.reason in BLAMELESS:
+    is_at_end = refused.state is State.STOPPED_LOOP and occasion.event == TASK_OVERDUE
+    if refused.reason in BLAMELESS or is_at_end:
         return None
     most, reason = LIMITS[refused.state]
     since = max(work.now - WITHIN, rule.activate_time or work.now)

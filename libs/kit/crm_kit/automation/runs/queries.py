@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Select, Text, bindparam, exists, func, literal, or_, select
 
 from crm_kit.automation.rules.model import State as RuleState
-from crm_kit.automation.runs.model import BLAMELESS, State
+from crm_kit.automation.runs.model import BLAMELESS, TASK_OVERDUE, State
 from crm_kit.database.statements import statement
 from crm_kit.plumbing import automation_rules, automation_runs
 
@@ -81,7 +81,7 @@ def count_following(most: int) -> Select[Any]:
 
 @statement
 def count_stopped(state: State, most: int) -> Select[Any]:
-    """How many runs of a rule have ended so since an instant, counted up to `most`."""
+    """How many runs of a rule have ended so since an instant, counted up to `most`; not what no rule stops for."""
     runs = automation_runs.c
     found = (
         select(literal(1))
@@ -92,6 +92,7 @@ def count_stopped(state: State, most: int) -> Select[Any]:
             # Spelled as the index has it.
             runs.state != "SUCCEEDED",
             func.coalesce(runs.reason, "").not_in(BLAMELESS),
+            *([runs.event != TASK_OVERDUE] if state is State.STOPPED_LOOP else []),
             runs.create_time > bindparam("since"),
         )
         .limit(most)
