@@ -81,13 +81,15 @@ _EVENT = {
     "description": "Lines of `text/event-stream`. The data of an event is a JSON object: `id`, `type`, `collection`, "
     "`record_id`, `version`, `changed_fields`, `actor_id`, `request_id` and `time`; of a comment on the record also "
     "`comment_id`, of a task `task_id`, of a file at it `attachment_id`, of a proposed change `change_proposal_id`, "
-    "and `version` is that one's.",
+    "of an approval `approval_id`, and `version` is that one's. What a collection has as a whole has no `record_id`: "
+    "of a job there are `job_id`, `kind`, `verb`, `state` and its counters, of a custom field `custom_field_id`, "
+    "`key` and `state`.",
     "examples": [_EXAMPLE],
 }
 OPERATION = {
     "operationId": "StreamEvents",
     "tags": ["Resource"],
-    "summary": "Tells what happens to records that the caller may read, as it happens, as server-sent events.",
+    "summary": "Tells what happens to what the caller may read, as it happens, as server-sent events.",
     "description": "Events say what was changed, not to what: who wants to know reads the record. `ready` says that "
     "all that was missed has been told, and that what follows happens now; `reset`, that events may be missing before "
     "it, so that records have to be read anew; `heartbeat`, that nothing else happened; `expired`, that the token, the "

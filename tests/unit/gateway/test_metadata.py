@@ -36,7 +36,7 @@ OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "canc
 PROPOSED = [
     f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")
 ]
-OF_JOBS = [f"job.{what}" for what in ("created", "started", "advanced", "ended")]
+OF_JOBS = [f"job.{what}" for what in ("created", "started", "advanced", "ended", "file_deleted")]
 OF_FIELDS = [f"custom_field.{what}" for what in ("created", "updated", "archived", "restored", "retyped")]
 APPROVED = [
     f"approval.{what}"

@@ -54,7 +54,13 @@ _EVENTS_BESIDE: Mapping[str, tuple[type[Message], ...]] = {
 }
 # Events of what a collection has as a whole, each with the field that has it, which names the collection.
 _EVENTS_OF_COLLECTIONS: Mapping[str, tuple[type[Message], ...]] = {
-    "job": (events_pb2.JobCreated, events_pb2.JobStarted, events_pb2.JobAdvanced, events_pb2.JobEnded),
+    "job": (
+        events_pb2.JobCreated,
+        events_pb2.JobStarted,
+        events_pb2.JobAdvanced,
+        events_pb2.JobEnded,
+        events_pb2.JobFileDeleted,
+    ),
     "custom_field": (
         events_pb2.CustomFieldCreated,
         events_pb2.CustomFieldUpdated,

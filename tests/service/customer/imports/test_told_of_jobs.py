@@ -23,6 +23,7 @@ from tests.service.running import Running, User, refused
 from tests.service.streaming import Listening, Read, listening, reading
 
 ENDED = "job.ended"
+OF_JOBS = "job.created,job.started,job.ended,job.file_deleted"
 OF_FIELDS = "custom_field.created,custom_field.updated,custom_field.archived,custom_field.restored,custom_field.retyped"
 ROWS = [["客户名称", "邮箱"], ["华信电力", "a@huaxin.example"], ["", "b@huaxin.example"]]
 
@@ -125,7 +126,7 @@ async def test_the_end_of_a_job_is_told_to_who_may_see_the_job_with_its_counters
     for _ in range(2):
         await new_account(customer, boss, industry="steel")
     async with (
-        reading(gateway, boss, types="job.created,job.started,job.ended", collections="accounts") as all_of_them,
+        reading(gateway, boss, types=OF_JOBS, collections="accounts") as all_of_them,
         reading(gateway, rep, types=ENDED) as theirs,
         reading(gateway, boss, record=f"accounts/{own.id}", types="account.updated,job.ended") as of_record,
     ):
@@ -137,9 +138,11 @@ async def test_the_end_of_a_job_is_told_to_who_may_see_the_job_with_its_counters
         await jobs.ended(rep, second)
         export = await Exports(customer).begin(boss, 'industry = "glass"', format=1)
         await jobs.ended(boss, export)
-        told = await all_of_them.told(9)
+        await Exports(customer).delete(boss, export)
+        told = await all_of_them.told(10)
         assert [(each.name, each.data["job_id"]) for each in told] == [
-            (f"job.{done}", job.id) for job in (first, second, export) for done in ("created", "started", "ended")
+            *((f"job.{done}", job.id) for job in (first, second, export) for done in ("created", "started", "ended")),
+            ("job.file_deleted", export.id),
         ]
         assert "glass" not in str(told) and "power" not in str(told)
         ended = told[2].data
