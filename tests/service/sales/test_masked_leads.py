@@ -16,6 +16,8 @@ from crm_kit.identity.access import Scope
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
+from tests.service.bulk_changing import Jobs
+from tests.service.exporting import Exports
 from tests.service.running import Running, User
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales, emitted
@@ -98,6 +100,24 @@ async def test_no_read_tells_how_to_reach_somebody_in_the_pool_but_for_what_the_
     records = ResourceServiceStub(sales.channel)
     (readable,) = (await records.BatchCheckRecords(check, metadata=rep.metadata)).readable
     assert list(readable.hidden_fields) == [name for name in ("email", "phone_number") if name not in shown]
+
+
+async def test_a_file_shows_of_the_pool_what_the_tenant_shows_when_it_is_read(
+    sales: Running, user: User, rep: User, pooled: pb.Lead
+) -> None:
+    exports, jobs = Exports(sales, "leads", pb.Lead), Jobs(sales, "leads")
+    both = ["leads.email", "leads.phone_number"]
+    open_to_all, masked = [], []
+    for version, kept in ((2, open_to_all), (4, masked)):
+        await sales.know_tenant(user.tenant_id, unmasked_fields=both if kept is open_to_all else [], version=version)
+        kept.append(await jobs.ended(rep, await exports.begin(rep)))
+    for version, shown in ((5, ["leads.email"]), (6, []), (7, both)):
+        await sales.know_tenant(user.tenant_id, unmasked_fields=shown, version=version)
+        (lead,) = await exports.records(rep, open_to_all[0])
+        assert (bool(lead.email), bool(lead.phone_number)) == ("leads.email" in shown, "leads.phone_number" in shown)
+        # What was not kept is in no file.
+        (lead,) = await exports.records(rep, masked[0])
+        assert not told(lead)
 
 
 @pytest.mark.parametrize("read_scope", [Scope.OWN, Scope.ALL, None])
