@@ -10,6 +10,8 @@ from crm_kit.attachments.first_pages import Bounds, first_page_of
 from crm_kit.errors import FailedPrecondition
 from PIL import Image
 from reportlab.lib.pdfencrypt import StandardEncryption
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfbase.pdfmetrics import registerFont
 from reportlab.pdfgen.canvas import Canvas
 
 
@@ -56,6 +58,20 @@ async def test_the_first_page_is_drawn_as_large_as_it_may_be(sides: tuple[int, i
     assert (picture.format, picture.size) == ("WEBP", shown)
     red, green, blue = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))  # type: ignore[misc]
     assert red > 200 > 60 > max(green, blue)
+
+
+@pytest.mark.parametrize("font", ["STSong-Light", "MSung-Light", "HeiseiMin-W3"])
+async def test_chinese_and_japanese_are_drawn_though_the_file_brings_no_font_for_them(font: str) -> None:
+    registerFont(UnicodeCIDFont(font))
+    file = io.BytesIO()
+    canvas = Canvas(file, pagesize=(400, 100))
+    canvas.setFont(font, 60)
+    canvas.drawString(10, 20, "日本人口")
+    canvas.save()
+    picture = Image.open(io.BytesIO(await first_page_of(file.getvalue(), 400))).convert("L")
+    for left in (10, 70, 130, 190):
+        shades = picture.crop((left, 0, left + 60, 100)).histogram()
+        assert sum(shades[:100]) > 100
 
 
 def packed(line: bytes, count: int) -> bytes:

@@ -72,6 +72,9 @@ def drawn(content: bytes, pixels: int) -> bytes:
     # Loaded by this process alone.
     from pypdfium2 import PdfDocument, PdfiumError
 
+    from crm_kit.attachments.missing_fonts import give_missing_fonts
+
+    give_missing_fonts()
     try:
         document = PdfDocument(content)
         page = document[0]

@@ -6,6 +6,7 @@ What it has not, such as emoji, is a box.
 
 from functools import cache
 from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ def save(canvas: "Canvas") -> None:
         canvas.save()
 
 
+def font_bytes() -> bytes:
+    """The file of the font, for who draws with something else."""
+    return _file().read_bytes()
+
+
 def plain(text: str) -> str:
     """The text in one line, without what no font shows."""
     return " ".join("".join(each if each.isprintable() else " " * each.isspace() for each in text).split())
@@ -41,5 +47,9 @@ def _register() -> None:
 
     from crm_kit.reports.embedded_font import EmbeddedFont
 
-    with as_file(files(__package__) / "fonts" / "guanxi-sans.ttf") as path, path.open("rb") as file:
+    with as_file(_file()) as path, path.open("rb") as file:
         registerFont(EmbeddedFont(FONT, file.fileno()))
+
+
+def _file() -> Traversable:
+    return files(__package__) / "fonts" / "guanxi-sans.ttf"
