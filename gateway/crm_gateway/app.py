@@ -143,7 +143,7 @@ def create_app(
     # Those that share their path with an RPC.
     others = [(each.verb, each.path) for each in other_routes([export.router])]
     dispatcher = Dispatcher(served, channels, admission, large, settings, others)
-    pages.state.near_path = dispatcher.near
+    pages.state.dispatcher = dispatcher
     front = Front(dispatcher, pages, large, settings)
     return Gateway(front, _health_app(pages.state.service_states), channels, streams, present)
 
@@ -209,11 +209,21 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = _REASONS.get(error.status_code, "INVALID_ARGUMENT" if error.status_code < 500 else "INTERNAL")
     headers = dict(error.headers or {})
-    near = request.app.state.near_path(request.scope[EXCHANGE_KEY].raw_path) if error.status_code == 404 else ""
-    text, values = (f"{reason}.near", {"near": near}) if near else ("", {})
+    text, values = _remedy(request, reason) if error.status_code == 404 else ("", {})
     if "Allow" in headers:
         values = {"verbs": headers["Allow"]}
     return _response(request, Problem(error.status_code, reason, text=text, values=values), headers)
+
+
+def _remedy(request: Request, reason: str) -> tuple[str, dict[str, str]]:
+    """What may be meant where nothing is: a path that looks like it, or one of the verbs that there are."""
+    dispatcher: Dispatcher = request.app.state.dispatcher
+    raw_path = request.scope[EXCHANGE_KEY].raw_path
+    if near := dispatcher.near(raw_path):
+        return f"{reason}.near", {"near": near}
+    if verbs := dispatcher.verbs(raw_path):
+        return f"{reason}.verbs", {"verbs": ", ".join(verbs)}
+    return "", {}
 
 
 async def _unreadable_problem(request: Request, error: Exception) -> Response:

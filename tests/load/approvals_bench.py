@@ -1,9 +1,10 @@
 """What approvals cost beside a million others of the tenant: each call's time through the contract, in milliseconds.
 
-python -m tests.load.approvals_bench [--rows N] [--calls N]
+python -m tests.load.approvals_bench [--rows N] [--calls N] [--events N]
 
 Writes build/approvals_bench.json. Service, caller and PostgreSQL share the machine, so that the times of the calls are
-worth comparing with one another: with the first, of a tenant without policies and approvals.
+worth comparing with one another: with the first, of a tenant without policies and approvals. What an event of a record
+costs in such a tenant, since approvals may be outdated by it, is told beside one that nothing follows from.
 """
 
 import argparse
@@ -17,13 +18,21 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
+from crm.event.v1 import event_pb2
 from crm.scoring.v1.credit_pb2_grpc import CreditServiceStub
+from crm_kit.clock import system_now
+from crm_kit.events.consumers import Consumers
+from crm_kit.events.payloads import events_of
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
 from crm_kit.plumbing import approval_askings, approvals
+from crm_kit.wire import timestamp
 from crm_local.testing import servers_for_tests
+from google.protobuf.message import Message
 
 from tests.factories.rows import fill
 from tests.load.meter import machine
@@ -36,6 +45,7 @@ RESULT = Path("build/approvals_bench.json")
 WRITER = {"credit.read": Scope.ALL, "credit.write": Scope.ALL}
 # Of the approvals that are there so many wait, for as many people.
 WAITING_OF = 1000
+ROUNDS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,15 @@ class Time:
     call: str
     median: float
     slow: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventCost:
+    """What handling an event took: of the process's CPU, and by the clock, in microseconds at the median of rounds."""
+
+    event: str
+    cpu: int
+    clock: int
 
 
 @dataclass(frozen=True)
@@ -128,6 +147,49 @@ class Bench:
         )
 
 
+async def event_costs(scoring: Running, count: int) -> list[EventCost]:
+    """Of so many events of records of a tenant without policies, and of as many that nothing follows from, by turns."""
+    service, tenant_id = scoring.service, await scoring.tenant()
+    resource = service.approvables[0].resource
+    payload = next(iter(events_of(resource.created, resource.message_type)))
+    bare, outdating = [Consumers(name, service.database, service.clock) for name in ("bare", "outdating")]
+
+    async def nothing(_event: event_pb2.Event, _told: Message) -> None:
+        """Nothing follows."""
+
+    bare.follow(payload, nothing)
+    service.outdating.follow(outdating)
+    kinds = {"an event that nothing follows from": bare, "an event, with no policy and no approval": outdating}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+    for _ in range(ROUNDS):
+        for name, consumers in kinds.items():
+            events = [event_of(payload(), tenant_id) for _ in range(count // ROUNDS)]
+            began = time.process_time(), time.perf_counter()
+            for each in events:
+                await consumers.apply(each)
+            seconds = time.process_time() - began[0], time.perf_counter() - began[1]
+            took[name].append((seconds[0] / len(events), seconds[1] / len(events)))
+    # The first round warms up.
+    medians = {
+        name: [statistics.median(each) for each in zip(*rounds[1:], strict=True)] for name, rounds in took.items()
+    }
+    return [EventCost(name, *(round(1_000_000 * each) for each in median)) for name, median in medians.items()]
+
+
+def event_of(told: Message, tenant_id: UUID) -> event_pb2.Event:
+    """An event of a record that nobody has heard of."""
+    event = event_pb2.Event(
+        id=str(new_id()),
+        tenant_id=str(tenant_id),
+        aggregate_type="credit_limit",
+        aggregate_id=str(new_id()),
+        aggregate_version=1,
+        occur_time=timestamp(system_now()),
+    )
+    event.payload.Pack(told)
+    return event
+
+
 @asynccontextmanager
 async def filled(rows: int, calls: int) -> AsyncIterator[Bench]:
     """The scoring service beside so many approvals, one in a hundred of the pending ones overdue."""
@@ -171,7 +233,7 @@ async def fill_with(connection: asyncpg.Connection, tenant_id: str, rows: int) -
         await connection.execute(f"ANALYZE {table.name}")
 
 
-async def measured(rows: int, calls: int) -> list[Time]:
+async def measured(rows: int, calls: int, events: int) -> tuple[list[Time], list[EventCost]]:
     """What each costs is printed as soon as it is known."""
     print(f"{f'beside {rows:,} approvals':<44}{'median ms':>10}{'95 % ms':>10}")
     times = []
@@ -179,7 +241,11 @@ async def measured(rows: int, calls: int) -> list[Time]:
         async for each in bench.times():
             print(f"{each.call:<44}{each.median:>10.1f}{each.slow:>10.1f}", flush=True)
             times.append(each)
-    return times
+        costs = await event_costs(bench.scoring, events)
+    print(f"{'in a tenant without policies':<44}{'CPU us':>10}{'clock us':>10}")
+    for cost in costs:
+        print(f"{cost.event:<44}{cost.cpu:>10}{cost.clock:>10}")
+    return times, costs
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -187,10 +253,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests.load.approvals_bench", description="What approvals cost.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="approvals of the tenant")
     parser.add_argument("--calls", type=int, default=100, help="how often each call is made")
+    parser.add_argument("--events", type=int, default=5000, help="how many events of each kind")
     given = parser.parse_args(arguments)
-    times = asyncio.run(measured(given.rows, given.calls))
+    times, costs = asyncio.run(measured(given.rows, given.calls, given.events))
     RESULT.parent.mkdir(exist_ok=True)
     told = {"machine": machine(), "rows": given.rows, "times": [asdict(each) for each in times]}
+    told["events"] = [asdict(each) for each in costs]
     RESULT.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     return 0
 

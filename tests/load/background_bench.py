@@ -52,6 +52,8 @@ from crm_scoring.scores.queries import due_tenants
 from crm_scoring.scores.tables import rescorings
 from crm_service_desk.cases.tables import cases, milestone_timers
 from crm_service_desk.cases.timers import due_timers, outdated_cases
+from crm_service_desk.outbound_messages.queries import due_messages
+from crm_service_desk.outbound_messages.tables import outbound_queue
 from sqlalchemy import DateTime, Table
 
 from tests.factories.rows import fill
@@ -63,6 +65,7 @@ FEW_ROWS = 5000
 TENANTS = 1000
 TENANT = UUID("00000000-0000-7000-8000-000000000001")
 # The rows of plumbing are of many tenants, those of all else of one: the worst for either.
+ANY_OF_FEW = f"('00000000-0000-7000-8000-' || lpad(to_hex(n % {TENANTS // 10}), 12, '0'))::uuid"
 ANY_TENANT = f"('00000000-0000-7000-8000-' || lpad(to_hex(n % {TENANTS}), 12, '0'))::uuid"
 ONE_TENANT = f"'{TENANT}'"
 # As UUIDv7 has them: who came later has the greater one.
@@ -216,6 +219,24 @@ async def service_desk(connection: asyncpg.Connection, rows: int) -> list[Asked]
     return [
         Asked("find timers that are due", milestone_timers, due_timers(), {"now": NOW}, ALL_TENANTS),
         Asked("find cases to count anew", cases, outdated_cases(), asked | position),
+        *await answers(connection, rows),
+    ]
+
+
+async def answers(connection: asyncpg.Connection, rows: int) -> list[Asked]:
+    """Answers that are all due at once, five of each case, of which four wait for the first; half are one
+    tenant's, the rest those of a tenth of the tenants.
+    """
+    tenant = f"CASE WHEN n % 2 = 0 THEN '{TENANT}'::uuid ELSE {ANY_OF_FEW} END"
+    case = "md5((n / 10)::text)::uuid"
+    given = {"case_id": case, "channel_id": f"'{CALENDAR}'", "by_mailbox": "true", "message_id": ID_IN_ORDER}
+    past = "now() - interval '1 hour'"
+    await filled(connection, outbound_queue, rows, tenant_id=tenant, due_time=past, **given)
+    seen: dict[str, Any] = {"due_by": NOW, "without": []}
+    full = {"due_by": NOW, "without": [TENANT]}
+    return [
+        Asked("find answers that are due", outbound_queue, due_messages(), seen, ALL_TENANTS),
+        Asked("the same beside a full tenant", outbound_queue, due_messages(), full, ALL_TENANTS),
     ]
 
 

@@ -35,6 +35,7 @@ from crm_kit.database.work import ReadSession, unit_of_work
 from crm_kit.events.outbox import TYPE_URL
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.outbound_http.addresses import LOOPBACK, Reach
 from crm_kit.paging import PageTokens
 from crm_kit.readiness import end
 from crm_kit.service import Service
@@ -117,7 +118,7 @@ class Bench:
             async with unit_of_work(self.database, actor, scope=Scope.ALL, now=system_now()) as work:
                 _, sealed = secrets.make(work, id)
                 types = known_event_types().all
-                await create_endpoint(work, id, dict(values), sealed, types, loopback=True)
+                await create_endpoint(work, id, dict(values), sealed, types, loopback=True, reach=Reach(LOOPBACK))
         return user
 
     async def note(self, user: User, count: int) -> float:

@@ -30,6 +30,7 @@ from tests.service.running import Running, User
 Rule: TypeAlias = rules_pb.AutomationRule
 Run: TypeAlias = runs_pb.AutomationRun
 SUCCEEDED, FAILED, STOPPED_LOOP = Run.STATE_SUCCEEDED, Run.STATE_FAILED, Run.STATE_STOPPED_LOOP
+PARTLY_DONE = Run.STATE_PARTLY_DONE
 
 
 def action(verb: str, *, target: str = "", **request: Any) -> rules_pb.AutomationRule.Action:
@@ -165,13 +166,14 @@ TOLD = compile_statement(
 
 
 async def told_in(service: Running, tenant_id: UUID) -> list[event_pb2.Event]:
-    """What was told of a tenant's records that rules can be for, in order."""
+    """What was told of a tenant's records that rules can be for, and of tasks at them, in order."""
     watched = service.service.watched.values()
-    followed = {event.DESCRIPTOR.full_name for each in watched for event in each.events.values()}
+    events = {event for each in watched for event in (*each.events.values(), *each.task_events.values())}
+    followed = {each.DESCRIPTOR.full_name for each in events}
     async with service.unit_of_work(tenant_id) as work:
         rows = await work.all(TOLD)
-    events = [event_pb2.Event.FromString(row["event"]) for row in rows]
-    return [each for each in events if type_of(each) in followed]
+    found = [event_pb2.Event.FromString(row["event"]) for row in rows]
+    return [each for each in found if type_of(each) in followed]
 
 
 async def settled(service: Running, tenant_id: UUID) -> list[event_pb2.Event]:

@@ -37,6 +37,9 @@ class Exports:
             if not (token := page.next_page_token):
                 return found
 
+    async def delete(self, by: User, job: jobs_pb2.Job) -> None:
+        await self._call("DeleteRecordExport", by, id=job.id)
+
     async def link(self, by: User, job: jobs_pb2.Job) -> pb.ExportLink:
         return cast("pb.ExportLink", await self._call("GetRecordExportLink", by, id=job.id))
 

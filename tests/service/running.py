@@ -99,6 +99,7 @@ class Running:
         time_zone: str = DEFAULT_ZONE,
         default_region: str = DEFAULT_REGION,
         change_proposal_days: int = ANSWER_DAYS,
+        unmasked_fields: Sequence[str] = (),
         version: int = 1,
     ) -> None:
         """Have the service know a tenant, or how it has changed, as by its event; customer itself hears none."""
@@ -107,11 +108,12 @@ class Running:
             async with self.unit_of_work(id) as work:
                 values: dict[str, Any] = {"active": active, "sandbox": sandbox, "clock_offset": clock_offset}
                 values |= {"time_zone": time_zone, "default_region": default_region}
-                values |= {"change_proposal_days": change_proposal_days}
+                values |= {"change_proposal_days": change_proposal_days, "unmasked_fields": unmasked_fields}
                 project_tenant(work, id=id, slug=slug, version=version, **values)
             return
         tenant = tenants_pb2.Tenant(id=str(id), slug=slug, active=active, sandbox=sandbox, time_zone=time_zone)
         tenant.default_region, tenant.change_proposal_days = default_region, change_proposal_days
+        tenant.unmasked_fields.extend(unmasked_fields)
         tenant.clock_offset.FromTimedelta(clock_offset)
         told = (events_pb2.TenantCreated if version == 1 else events_pb2.TenantClockAdvanced)(tenant=tenant)
         await self.hear(told, tenant_id=id, aggregate_id=id, version=version)

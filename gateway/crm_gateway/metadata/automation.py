@@ -14,6 +14,8 @@ from crm_gateway.records import messages_of
 CREATE = "create"
 # What rules create at their own records.
 TASKS = "tasks"
+# What happens to tasks at them, which sets rules off as `TASK_COMPLETED`.
+TASK = "task."
 DATES = (pb.FieldMetadata.TYPE_DATE, pb.FieldMetadata.TYPE_TIME)
 
 
@@ -26,7 +28,9 @@ def say_what_rules_do(contract: Contract, found: list[pb.CollectionMetadata]) ->
         if each.name in automatable:
             own = automatable[each.name]
             beside = {name for name, other in automatable.items() if other.get.owner == own.get.owner}
-            each.automation.CopyFrom(_offered(each, events_of(contract, own.message), called, beside))
+            of_tasks = [name.replace(".", "_").upper() for name in each.events if name.startswith(TASK)]
+            events = [*events_of(contract, own.message), *of_tasks]
+            each.automation.CopyFrom(_offered(each, events, called, beside))
             creations = [other.name for other in resources if other.creatable and other.get.owner == own.get.owner]
             each.automation.creations.extend([*creations, *([TASKS] if own.is_discussed else [])])
 

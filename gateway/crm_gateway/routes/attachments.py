@@ -104,9 +104,15 @@ async def attach(
     upload = await at.call("CreateAttachmentUpload", begin)
     settings: Settings = request.app.state.settings
     async with given_up_where_it_fails(at, upload):
-        await _all_sent(at, upload, settings.request_timeout)
+        upload = await _all_sent(at, upload, settings.request_timeout)
+    # A message to us may have come to belong to a case meanwhile, and its files with it.
+    collection = upload.collection.replace("_", "-")
+    at = places.at(collection, upload.record_id, exchange)
     made = await at.call("GetAttachment", pb.GetAttachmentRequest(id=upload.id))
-    headers = {"location": f"/v1/{collection}/{record_id}/attachments/{made.id}", "cache-control": "no-store"}
+    headers = {
+        "location": f"/v1/{collection}/{upload.record_id}/attachments/{made.id}",
+        "cache-control": "no-store",
+    }
     return Response(json_bytes(_encode(made)), 201, headers, media_type="application/json")
 
 
@@ -183,11 +189,12 @@ def size_of(exchange: Exchange) -> int:
     return min(int(declared), MAX_SIZE)
 
 
-async def _all_sent(at: Place, upload: pb.AttachmentUpload, seconds: float) -> None:
-    """All of the body; ProblemError when it has fewer bytes than was said."""
+async def _all_sent(at: Place, upload: pb.AttachmentUpload, seconds: float) -> pb.AttachmentUpload:
+    """The upload with all of the body; ProblemError when it has fewer bytes than was said."""
     sent = await send_body(at, upload, 0, seconds)
     if not sent.complete:
         raise ProblemError(malformed("", "required", "body"))
+    return sent
 
 
 def _wanted(exchange: Exchange, size: int, etag: str) -> tuple[int, int, int]:

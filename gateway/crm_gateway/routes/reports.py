@@ -9,12 +9,14 @@ import grpc
 from crm_kit.reports import pdf
 from crm_kit.reports.model import Chart
 from crm_kit.reports.table import ReportTable
+from crm_kit.reports.workbook import workbook_of
 from crm_kit.wire import time_from
 from fastapi import APIRouter, Request, Response
 
 from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.exports import csv_file
 from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import Problem, ProblemError, malformed
@@ -28,7 +30,7 @@ DEADLINE_SECONDS = 10.0
 RPC = "/crm.resource.v1.ReportService/RunReport"
 PREFIX = "/v1/reports/"
 FORMAT = "format"
-PDF = "pdf"
+XLSX, PDF = "xlsx", "pdf"
 MEDIA_TYPES = {**{name: media for name, (_, media) in FILES.items()}, PDF: pdf.MEDIA_TYPE}
 
 router = APIRouter()
@@ -63,13 +65,12 @@ def content_of(format: str, report: Any, answer: Any, language: Language, *, day
     """The whole file; it may take a while."""
     if format == PDF:
         return pdf.pdf_of(answer, language, name=report.display_name, day=day, chart=chart_of(report))
-    make, _ = FILES[format]
-    file, table = make(), ReportTable(answer, language)
-    kinds = table.kinds()
-    file.write(table.header())
-    for row in table.rows():
-        file.write(row, kinds)
-    return file.take() + file.end()
+    if format == XLSX:
+        return workbook_of(answer, language, chart=chart_of(report))
+    table, lines = ReportTable(answer, language), csv_file.CsvFile()
+    for row in (table.header(), *table.rows()):
+        lines.write(row)
+    return lines.take() + lines.end()
 
 
 def chart_of(report: Any) -> Chart:

@@ -8,8 +8,8 @@ import orjson
 from crm.event.v1 import event_pb2
 from crm_kit.events.subjects import subject_of
 from crm_kit.thin_events.model import EventType
-from crm_kit.thin_events.told import data_of
-from crm_kit.thin_events.types import Beside, EventTypes
+from crm_kit.thin_events.told import data_of, id_of
+from crm_kit.thin_events.types import Beside, EventTypes, OfCollection
 from google.protobuf.message import DecodeError
 
 from crm_gateway.streams.places import Place
@@ -25,12 +25,13 @@ class Told:
     place: Place
     type: EventType
     event: Event
-    # What it is beside a record, where the event is not the record's own.
-    beside: Beside | None = None
+    # What it is about, where the event is not a record's own.
+    about: Beside | OfCollection | None = None
 
     @property
     def record_id(self) -> str:
-        return self.beside.record_id if self.beside else self.event.aggregate_id
+        """The record that it is told at; or the job or custom field, which no record has the id of."""
+        return id_of(self.event, self.about)
 
     def frame(self, hidden: Set[str]) -> bytes:
         """As the stream has it, for who may not see some fields of the record."""
@@ -44,7 +45,7 @@ class Told:
         return self._written(NOTHING_HIDDEN)
 
     def _written(self, hidden: Set[str]) -> bytes:
-        return frame(self.type.name, data_of(self.event, self.type, self.beside, hidden), self.place)
+        return frame(self.type.name, data_of(self.event, self.type, self.about, hidden), self.place)
 
 
 def frame(name: str, data: Mapping[str, object], place: Place | None = None) -> bytes:
@@ -73,7 +74,7 @@ def told_of(event: Event, place: Place, types: EventTypes) -> Told | None:
     # What is cleared of a message keeps its room until the message goes, and many events may wait to be told.
     without_payload = Event()
     without_payload.CopyFrom(event)
-    return Told(place, found.type, without_payload, found.beside)
+    return Told(place, found.type, without_payload, found.about)
 
 
 def full_name_of(event: Event) -> str:

@@ -16,6 +16,7 @@ import grpc
 import structlog
 from crm.resource.v1 import resources_pb2 as pb
 from crm_kit.ids import new_id
+from crm_kit.thin_events.model import EventType
 
 from crm_gateway.channels import Channels
 from crm_gateway.streams.endings import Identity
@@ -43,7 +44,9 @@ _PASSING = {
 Seen = Set[str] | None
 # By the service that is asked: how many more questions it may be asked now.
 Slots = Mapping[str, asyncio.Semaphore]
-Check = Callable[[str, str, Sequence[str], str], Awaitable[Mapping[str, Set[str]]]]
+Check = Callable[[EventType, Sequence[str], str], Awaitable[Mapping[str, Set[str]]]]
+# What is asked about together: the records of a collection, or a part of it such as its jobs.
+Kind = tuple[str, str]
 
 
 class NotKnownError(Exception):
@@ -57,9 +60,9 @@ class Viewer:
         self._check = check
         self._of_all, self._of_tenant = of_all, of_tenant
         self._tokens: dict[object, tuple[float, str]] = {}
-        # By collection: what was not asked yet, and who asks.
-        self._unasked: dict[str, dict[str, asyncio.Future[Seen]]] = {}
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        # What was not asked yet, and who asks.
+        self._unasked: dict[Kind, dict[str, asyncio.Future[Seen]]] = {}
+        self._asking: dict[Kind, asyncio.Task[None]] = {}
 
     def come(self, stream: object, authorization: str, expire_time: float) -> None:
         """A stream has opened with this token."""
@@ -75,37 +78,38 @@ class Viewer:
 
     async def seen(self, told: Sequence[Told]) -> list[Seen]:
         """Of each event's record what the user may see of it now. NotKnownError when nobody knows them any more."""
-        asked = [self._asked(each.type.owner, each) for each in told]
+        asked = [self._asked(each) for each in told]
         # Not `gather`: when this stream ends, others may wait for the same.
         await asyncio.wait(asked)
         return [each.result() for each in asked]
 
-    def _asked(self, owner: str, told: Told) -> "asyncio.Future[Seen]":
-        collection = told.type.collection
-        unasked = self._unasked.setdefault(collection, {})
+    def _asked(self, told: Told) -> "asyncio.Future[Seen]":
+        kind = told.type.collection, told.type.part
+        unasked = self._unasked.setdefault(kind, {})
         if told.record_id not in unasked:
             unasked[told.record_id] = asyncio.get_running_loop().create_future()
-        if collection not in self._asking:
-            self._asking[collection] = asyncio.create_task(self._ask(owner, collection))
+        if kind not in self._asking:
+            self._asking[kind] = asyncio.create_task(self._ask(told.type))
         return unasked[told.record_id]
 
-    async def _ask(self, owner: str, collection: str) -> None:
-        """Ask until nothing is left to ask."""
+    async def _ask(self, type: EventType) -> None:
+        """Ask until nothing is left to ask of what this type is about; its name does not matter."""
+        kind = type.collection, type.part
         try:
-            while self._unasked.get(collection):
+            while self._unasked.get(kind):
                 # What is asked meanwhile goes into one question.
-                async with self._turn(owner):
-                    waiting = self._unasked.pop(collection)
+                async with self._turn(type.owner):
+                    waiting = self._unasked.pop(kind)
                 ids = list(waiting)
                 for start in range(0, len(ids), MAX_IDS):
-                    await self._answer(owner, collection, {id: waiting[id] for id in ids[start : start + MAX_IDS]})
+                    await self._answer(type, {id: waiting[id] for id in ids[start : start + MAX_IDS]})
         finally:
             # At once: whoever wants to know something from now on finds nobody asking.
-            del self._asking[collection]
+            del self._asking[kind]
 
-    async def _answer(self, owner: str, collection: str, waiting: Mapping[str, "asyncio.Future[Seen]"]) -> None:
+    async def _answer(self, type: EventType, waiting: Mapping[str, "asyncio.Future[Seen]"]) -> None:
         try:
-            readable = await self._readable(owner, collection, list(waiting))
+            readable = await self._readable(type, list(waiting))
         except Exception as error:  # noqa: BLE001 -- told to whoever waits
             for future in waiting.values():
                 future.set_exception(error)
@@ -118,20 +122,22 @@ class Viewer:
         async with self._of_tenant[owner], self._of_all[owner]:
             yield
 
-    async def _readable(self, owner: str, collection: str, ids: Sequence[str]) -> Mapping[str, Set[str]]:
+    async def _readable(self, type: EventType, ids: Sequence[str]) -> Mapping[str, Set[str]]:
         tries = 0
         while True:
             _, authorization = max(self._tokens.values(), default=(math.inf, ""))
             try:
-                async with self._turn(owner):
-                    return await self._check(owner, collection, ids, authorization)
+                async with self._turn(type.owner):
+                    return await self._check(type, ids, authorization)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.UNAUTHENTICATED:
                     raise NotKnownError from error
                 if error.code() in _DENIED:
                     return {}
                 if error.code() not in _PASSING:
-                    log.exception("events.unchecked", collection=collection, code=error.code().name)
+                    log.exception(
+                        "events.unchecked", collection=type.collection, part=type.part, code=error.code().name
+                    )
                     return {}
             await asyncio.sleep(AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)])
             tries += 1
@@ -161,10 +167,10 @@ class Viewers:
         if not viewers:
             del self._viewers[identity.tenant_id], self._of_tenants[identity.tenant_id]
 
-    async def _check(self, owner: str, collection: str, ids: Sequence[str], authorization: str) -> dict[str, Set[str]]:
-        request: Any = pb.BatchCheckRecordsRequest(collection=collection, ids=ids)
+    async def _check(self, type: EventType, ids: Sequence[str], authorization: str) -> dict[str, Set[str]]:
+        request: Any = pb.BatchCheckRecordsRequest(collection=type.collection, part=type.part, ids=ids)
         metadata = {"authorization": authorization, "x-request-id": str(new_id())}
-        channel = self._channels[owner]
+        channel = self._channels[type.owner]
         reply = await channel.call(PATH, request.SerializeToString(), metadata=metadata, seconds=CHECK_SECONDS)
         found = pb.BatchCheckRecordsResponse.FromString(reply.data)
         return {each.id: frozenset(each.hidden_fields) for each in found.readable}

@@ -88,6 +88,8 @@ class Decoders:
         if message.full_name in FILLERS:
             return _filled(FILLERS[message.full_name])
         fields = self.fields(message)
+        # What nobody sends is not meant.
+        sent = [field.name for field in message.fields if not is_output_only(field)]
         oneofs = [
             (oneof.name, frozenset(field.name for field in oneof.fields))
             for oneof in message.oneofs
@@ -99,7 +101,7 @@ class Decoders:
                 try:
                     field = fields[name]
                 except KeyError:
-                    add_unknown(path, name, violations, fields)
+                    add_unknown(path, name, violations, sent)
                     continue
                 if field is not None:
                     field(target, each, path, violations)

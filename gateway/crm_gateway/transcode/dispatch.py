@@ -67,6 +67,10 @@ class Dispatcher:
         """The path of an RPC that looks like one where nothing is; empty where none does."""
         return self._routes.near(raw_path)
 
+    def verbs(self, raw_path: str) -> list[str]:
+        """The custom verbs that there are where one is asked for that there is not."""
+        return self._routes.verbs(raw_path)
+
     async def answer(self, exchange: Exchange) -> Answer | None:
         """The answer to a request; None when no RPC is at its path. Problems are raised as ProblemError."""
         raw_path = exchange.raw_path

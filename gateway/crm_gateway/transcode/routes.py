@@ -126,6 +126,12 @@ class Routes(Generic[Target]):
         found = _near(self._root, segments, verb if colon else "")
         return f"/{'/'.join(found[0])}{found[1] and ':'}{found[1]}" if found else ""
 
+    def verbs(self, raw_path: str) -> list[str]:
+        """The custom verbs, in their order, that there are at the path before one that there is not; none elsewhere."""
+        path, colon, _ = raw_path.rpartition(":")
+        first, *segments = path.split("/")
+        return sorted(_verbs(self._root, segments)) if colon and segments and not first else []
+
     def _match(self, path: str) -> Match[Target] | None:
         first, *segments = path.split("/")
         if first or not segments:
@@ -158,6 +164,16 @@ def _find(
     if node.variable is None or not segment:
         return None
     return _find(node.variable, segments, at + 1, verb, (*values, segment))
+
+
+def _verbs(node: _Node[Any], segments: Sequence[str]) -> set[str]:
+    """The custom verbs of all routes below a node that have these segments."""
+    if not segments:
+        return set(filter(None, node.ends))
+    segment, *rest = segments
+    literal = node.literals.get(segment)
+    found = _verbs(literal, rest) if literal is not None else set()
+    return found | (_verbs(node.variable, rest) if node.variable is not None and segment else set())
 
 
 def _near(node: _Node[Any], segments: list[str], verb: str) -> tuple[list[str], str] | None:

@@ -36,6 +36,7 @@ def jobs_table(metadata: MetaData) -> Table:
         Column("failure", Text),
         Column("start_time", DateTime(timezone=True)),
         Column("finish_time", DateTime(timezone=True)),
+        Column("file_delete_time", DateTime(timezone=True)),
         *versioned_columns(),
         retention=Retention("finish_time", JOB_LASTS, Clock.TENANT),
     )

@@ -274,6 +274,8 @@ access_tenants = tenant_table(
     Column("time_zone", Text, nullable=False, server_default=DEFAULT_ZONE),
     Column("default_region", Text, nullable=False, server_default=DEFAULT_REGION),
     Column("change_proposal_days", Integer, nullable=False, server_default=str(ANSWER_DAYS)),
+    # Of records that are masked, written as `leads.phone_number`.
+    Column("unmasked_fields", ARRAY(Text), nullable=False, server_default="{}"),
     Column("version", Integer, nullable=False),
     plumbing=True,
     retention=Kept("the directory, as customer has it"),

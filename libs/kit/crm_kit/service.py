@@ -41,6 +41,7 @@ from crm_kit.change_proposals.proposable import Proposable, proposables_among
 from crm_kit.change_proposals.servicer import ChangeProposalServicer
 from crm_kit.clock import Now, TenantClock, system_now
 from crm_kit.comments.servicer import CommentServicer
+from crm_kit.custom_field_definitions.queries import readable_custom_fields
 from crm_kit.custom_field_definitions.references import references_of
 from crm_kit.custom_field_definitions.servicer import CustomFieldServicer
 from crm_kit.custom_fields.definitions import Require, catalogue_of
@@ -63,6 +64,7 @@ from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.jobs.calling import Changeable, changeable_among
 from crm_kit.jobs.elsewhere import JobsElsewhere
 from crm_kit.jobs.model import Kind
+from crm_kit.jobs.queries import readable_jobs
 from crm_kit.jobs.servicer import JobServicer
 from crm_kit.jobs.worker import JobWorker
 from crm_kit.mail.gathering import set_up_mail
@@ -92,6 +94,7 @@ from crm_kit.tasks.going_along import going_along
 from crm_kit.tasks.place import Place, places_among
 from crm_kit.tasks.servicer import TaskServicer
 from crm_kit.tasks.telling import TellingOfTasks
+from crm_kit.thin_events.model import CUSTOM_FIELDS, JOBS
 from crm_kit.working_time.calendars import WorkingCalendars, follow_calendars
 
 log = structlog.get_logger()
@@ -277,7 +280,14 @@ def generic_servicers(
     tokens = service.page_tokens
     elsewhere = service.jobs_elsewhere | {Kind.EXPORT: exports_as_jobs(worker.changeable)}
     return [
-        ResourceServicer(service.resources, names, withholding, gate, tokens),
+        ResourceServicer(
+            service.resources,
+            names,
+            withholding,
+            gate,
+            tokens,
+            {JOBS: readable_jobs, CUSTOM_FIELDS: readable_custom_fields},
+        ),
         CustomFieldServicer(service.resources, tokens),
         ApprovalPolicyServicer(gate, tokens),
         ApprovalServicer(gate, names, tokens),

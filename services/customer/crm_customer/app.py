@@ -194,7 +194,9 @@ def tell_endpoints(service: Service, settings: CustomerSettings, tokens: PageTok
     secrets, caller = SigningSecrets(settings.signing_key_secret), Caller(settings.outbound_reach)
     service.resources += [ENDPOINTS, DELIVERIES]
     service.servicers += [
-        WebhookEndpointServicer(tokens, secrets, Tests(caller), replay, loopback=settings.is_development),
+        WebhookEndpointServicer(
+            tokens, secrets, Tests(caller), replay, loopback=settings.is_development, reach=settings.outbound_reach
+        ),
         WebhookDeliveryServicer(tokens),
     ]
     sender = Sender(tenants, service.directory, caller, secrets)

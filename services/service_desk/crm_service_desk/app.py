@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from crm_kit.accounts import account_reference, accounts_from
+from crm_kit.attachments.links import Links
 from crm_kit.attachments.servicer import bounds_of
 from crm_kit.background import Tenants
 from crm_kit.contacts import Contacts
@@ -78,7 +79,7 @@ def build(settings: ServiceDeskSettings) -> Service:
         InboundMessageServicer(tokens, known, known_contacts, intake, reopen_window=window),
         OutboundMessageServicer(tokens, sending.job.wake),
         MailboxServicer(tokens, passwords, trying, fetching.job.wake, loopback=loopback),
-        SignedDeliveryServicer(service.database, adapters, intake),
+        SignedDeliveryServicer(service.database, adapters, intake, Links(settings.page_token_key.encode())),
     ]
     service.resources = [
         CALENDARS,

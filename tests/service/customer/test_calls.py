@@ -110,6 +110,25 @@ async def test_a_call_that_has_not_ended_or_is_nobodys_is_none_until_somebody_sa
     assert [each.call_id for each in await interactions(customer, user, account.id)] == [call.id]
 
 
+async def test_a_call_that_was_with_somebody_else_goes_with_its_entry_and_its_last_contact_to_theirs(
+    customer: Running, user: User, account: accounts_pb2.Account
+) -> None:
+    other = await new_account(customer, user)
+    earlier, call = call_of(user, account.id), call_of(user, account.id)
+    earlier.begin_time.FromDatetime(call.begin_time.ToDatetime() - timedelta(hours=1))
+    for each in (earlier, call):
+        await hear(customer, user, events_pb2.CallEnded(call=each, channel_name="客服热线"), 2)
+    call.account_id, call.match = other.id, Call.MATCH_BY_HAND
+    for version in (3, 4):
+        await hear(customer, user, events_pb2.CallAssigned(call=call, channel_name="客服热线"), version)
+    for at, there in ((account.id, earlier), (other.id, call)):
+        assert [each.call_id for each in await interactions(customer, user, at)] == [there.id]
+        assert await contacted(customer, user, at) == there.begin_time.ToDatetime(tzinfo=UTC)
+        request = timeline_pb2.ListTimelineRequest(account_id=at)
+        page = await TimelineServiceStub(customer.channel).ListTimeline(request, metadata=user.metadata)
+        assert [each.reference_id for each in page.entries if each.reference_type == "interaction"] == [there.id]
+
+
 async def test_nobody_says_of_an_interaction_that_it_was_a_call(
     customer: Running, user: User, account: accounts_pb2.Account
 ) -> None:

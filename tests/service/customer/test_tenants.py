@@ -33,6 +33,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_local.testing import Servers
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.automating import Rules
 from tests.service.customer.companies import PASSWORD, QUICK, Company, open_company
@@ -345,3 +346,25 @@ async def test_an_administrator_says_after_how_many_working_days_proposals_go_up
         with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
             await tenants.UpdateTenant(request, metadata=admin.metadata)
         assert refusal.fields == ["tenant.change_proposal_days"]
+
+
+async def test_an_administrator_says_what_everybody_sees_of_leads_in_the_pool(
+    tenants: "TenantServiceAsyncStub", company: Company
+) -> None:
+    admin = company.acting(await company.user(await company.role(tenant_write=Scope.ALL)))
+    assert list((await tenants.GetTenant(pb.GetTenantRequest(), metadata=admin.metadata)).unmasked_fields) == []
+    for fields in (["leads.email"], ["leads.phone_number", "leads.email"], []):
+        mask = FieldMask(paths=["unmasked_fields"])
+        request = pb.UpdateTenantRequest(tenant=pb.Tenant(unmasked_fields=fields), update_mask=mask)
+        assert list((await tenants.UpdateTenant(request, metadata=admin.metadata)).unmasked_fields) == fields
+    told = await company.told(str(company.tenant_id))
+    updates = [each.tenant for each in told if isinstance(each, events_pb2.TenantUpdated)]
+    assert [list(each.unmasked_fields) for each in updates] == [
+        ["leads.email"],
+        ["leads.phone_number", "leads.email"],
+        [],
+    ]
+    for wrong in (["leads.display_name"], ["email"], ["leads.email", "leads.email"]):
+        request = pb.UpdateTenantRequest(tenant=pb.Tenant(unmasked_fields=wrong))
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+            await tenants.UpdateTenant(request, metadata=admin.metadata)

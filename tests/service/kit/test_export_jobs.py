@@ -185,14 +185,15 @@ async def test_only_who_began_an_export_reads_its_file_and_cancels_it(
     other = await customer.user(user.tenant_id)
     async with held_up(customer, user.tenant_id):
         job = await exports.begin(user, STEEL)
-        with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-            await exports.page(user, job)
+        for too_early in (exports.page, exports.delete):
+            with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+                await too_early(user, job)
         with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
             await jobs.cancel(other, job)
     ended = await jobs.ended(user, job)
     # Whoever may read all records sees that it was made.
     assert (await jobs.get(other, ended)).filter == STEEL
-    for ask in (exports.page, exports.link):
+    for ask in (exports.page, exports.link, exports.delete):
         with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
             await ask(other, ended)
     narrow = await customer.user(user.tenant_id, grants={"accounts.read": Scope.OWN})
@@ -256,6 +257,42 @@ async def test_a_file_goes_a_week_after_the_end_with_its_room(
         await exports.page(user, ended)
     await ExportSweeping(Tenants(customer.service.database, customer.service.clock)).sweep()
     assert await kept_of(customer, user, ended) == ([], 0, 0)
+
+
+async def test_a_file_that_is_deleted_goes_at_once_with_its_room_and_its_job_says_when(
+    customer: Running, jobs: Jobs, exports: Exports, user: User
+) -> None:
+    await steel_works(customer, user, 2)
+    kept = await jobs.ended(user, await exports.begin(user, STEEL))
+    in_store, _, _ = await kept_of(customer, user, kept)
+    ended = await jobs.ended(user, await exports.begin(user, STEEL))
+    tried = await asyncio.gather(*(exports.delete(user, ended) for _ in range(4)), return_exceptions=True)
+    assert tried.count(None) == 1
+    with refused("NOT_FOUND", "EXPORT_NOT_FOUND"):
+        await exports.delete(user, ended)
+    for ask in (exports.page, exports.link):
+        with refused("NOT_FOUND", "EXPORT_NOT_FOUND"):
+            await ask(user, ended)
+    # What is swept later gives no room back for a second time.
+    await ExportSweeping(Tenants(customer.service.database, customer.service.clock)).sweep()
+    assert await kept_of(customer, user, ended) == ([], sum(in_store), 1)
+    after = await jobs.get(user, ended)
+    assert (after.state, after.HasField("expire_time"), after.HasField("file_delete_time")) == (SUCCEEDED, False, True)
+    assert sorted(names(await exports.records(user, kept))) == ["钢厂 00", "钢厂 01"]
+
+
+async def test_exports_leave_a_fifth_of_the_room_for_what_people_attach(
+    customer: Running, jobs: Jobs, exports: Exports, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await steel_works(customer, user, 1)
+    first = await jobs.ended(user, await exports.begin(user, STEEL))
+    _, used, _ = await kept_of(customer, user, first)
+    for room_bytes, state in ((used * 5 // 2 - 5, FAILED), (used * 5 // 2 + 5, SUCCEEDED)):
+        async with held_up(customer, user.tenant_id):
+            job = await exports.begin(user, STEEL)
+            monkeypatch.setattr(customer.service.settings, "max_tenant_attachment_bytes", room_bytes)
+            await worker(customer).take_turn(user.tenant_id, UUID(job.id))
+        assert (await jobs.get(user, job)).state == state
 
 
 async def test_an_export_that_waits_for_longer_than_files_are_kept_is_made_all_the_same(

@@ -117,6 +117,21 @@ async def test_a_link_reads_the_file_without_a_token_and_nothing_else(
     assert (await web.get(f"{job}:download")).status_code == 401
 
 
+async def test_a_file_is_deleted_over_rest_and_its_links_lead_nowhere(
+    web: httpx.AsyncClient, customer: Running, user: User
+) -> None:
+    job = await exported(web, customer, user)
+    link = (await web.get(f"{job}:link", headers=bearer(user))).json()["path"]
+    deleted = await web.delete(f"{job}/file", headers=bearer(user))
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    answers = [await web.get(f"{job}:download", headers=bearer(user)), await web.get(link)]
+    answers.append(await web.delete(f"{job}/file", headers=bearer(user)))
+    assert [(each.status_code, each.json()["reason"]) for each in answers] == [(404, "EXPORT_NOT_FOUND")] * 3
+    told = (await web.get(job, headers=bearer(user))).json()
+    assert (told["state"], told["expire_time"]) == ("SUCCEEDED", None)
+    assert told["file_delete_time"] >= told["finish_time"]
+
+
 @pytest.mark.usefixtures("full")
 async def test_a_file_that_is_read_by_a_link_takes_of_the_share_of_its_tenant(
     web: httpx.AsyncClient, customer: Running, user: User, monkeypatch: pytest.MonkeyPatch

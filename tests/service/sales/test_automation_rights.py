@@ -90,21 +90,25 @@ async def test_me_is_who_activated_the_rule(sales: Running, user: User, rules: R
     assert [each.record_id for each in await rules.runs_of(user, rule)] == [mine.id]
 
 
-async def test_what_is_masked_from_the_activator_is_not_learned_by_a_rule(
-    sales: Running, api: Sales, user: User, rules: Rules, create: CreateLead
+@pytest.mark.parametrize("is_shown", [False, True])
+async def test_what_is_masked_from_the_activator_is_not_learned_by_a_rule_unless_the_tenant_shows_it(
+    sales: Running, api: Sales, user: User, rules: Rules, create: CreateLead, is_shown: bool
 ) -> None:
+    if is_shown:
+        await sales.know_tenant(user.tenant_id, unmasked_fields=["leads.phone_number"], version=2)
     narrow = await sales.user(user.tenant_id, grants=RULES | {"leads.read": Scope.OWN, "leads.write": Scope.ALL})
     trigger, filter = on("CREATED", "RETURNED"), 'phone_number = "+8613800138000"'
-    hers = await rules.active(narrow, action("update", source="x"), trigger=trigger, filter=filter)
+    hers = await rules.active(narrow, action("update", source="x"), trigger=on("RETURNED"), filter=filter)
     copied = await rules.active(narrow, action("update", campaign="{{record.phone_number}}"), trigger=on("RETURNED"))
     everybodys = await rules.active(user, action("update", job_title="x"), trigger=trigger, filter=filter)
     lead = await create(phone_number="+8613800138000")
     await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="no time"), metadata=user.metadata)
     await settled(sales, user.tenant_id)
-    assert await rules.runs_of(user, hers) == []
+    assert len(await rules.runs_of(user, hers)) == int(is_shown)
     assert len(await rules.runs_of(user, everybodys)) == 2
     assert len(await rules.runs_of(user, copied)) == 1
-    assert (await api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=user.metadata)).campaign == ""
+    copy = (await api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=user.metadata)).campaign
+    assert copy == ("+8613800138000" if is_shown else "")
 
 
 async def test_that_only_what_is_masked_has_changed_is_not_learned_by_a_rule(

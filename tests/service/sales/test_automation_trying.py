@@ -95,9 +95,12 @@ async def test_the_records_are_those_of_a_list_of_the_caller(
         await rules.tried(await sales.user(user.tenant_id, grants={"automation_rules.write": Scope.ALL}), rule)
 
 
-async def test_what_is_masked_is_not_learned_by_trying(
-    sales: Running, api: Sales, user: User, rules: Rules, create: CreateLead
+@pytest.mark.parametrize("is_shown", [False, True])
+async def test_what_is_masked_is_not_learned_by_trying_unless_the_tenant_shows_it(
+    sales: Running, api: Sales, user: User, rules: Rules, create: CreateLead, is_shown: bool
 ) -> None:
+    if is_shown:
+        await sales.know_tenant(user.tenant_id, unmasked_fields=["leads.phone_number"], version=2)
     grants = {"automation_rules.write": Scope.ALL, "leads.read": Scope.OWN, "leads.write": Scope.ALL}
     narrow = await sales.user(user.tenant_id, grants=grants)
     lead = await create(phone_number="+8613800138000")
@@ -114,5 +117,6 @@ async def test_what_is_masked_is_not_learned_by_trying(
         {"trigger": on("UPDATED")},
     ):
         rule = await rules.create(user, action("update", source="x"), **told)
-        assert list((await rules.tried(narrow, rule)).matches) == [], told
+        seen = [each.record_id for each in (await rules.tried(narrow, rule)).matches]
+        assert seen == ([lead.id] if is_shown else []), told
         assert [each.record_id for each in (await rules.tried(user, rule)).matches] == [lead.id]

@@ -1,4 +1,7 @@
-"""How somebody in the pool is reached is seen by who claims the lead, and by who reaches all leads; nowhere else."""
+"""How somebody in the pool is reached is seen by who claims the lead, and by who reaches all leads; nowhere else.
+
+But for what the tenant shows of pooled leads to everybody.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -26,6 +29,18 @@ TEAM = {"leads.read": Scope.TEAM, "leads.write": Scope.TEAM}
 @pytest.fixture
 async def rep(sales: Running, user: User) -> User:
     return await sales.user(user.tenant_id, grants=TEAM)
+
+
+@pytest.fixture(
+    params=[(), ("email",), ("phone_number",), ("email", "phone_number")],
+    ids=lambda shown: "+".join(shown) or "nothing",
+)
+async def shown(request: pytest.FixtureRequest, sales: Running, user: User) -> tuple[str, ...]:
+    """The fields that the tenant shows of pooled leads."""
+    fields: tuple[str, ...] = request.param
+    if fields:
+        await sales.know_tenant(user.tenant_id, unmasked_fields=[f"leads.{name}" for name in fields], version=2)
+    return fields
 
 
 @pytest.fixture
@@ -65,14 +80,24 @@ def told(answer: Message) -> list[str]:
     return [secret for secret in SECRETS if secret.encode() in data]
 
 
-async def test_no_read_tells_how_to_reach_somebody_in_the_pool(
-    api: Sales, sales: Running, user: User, rep: User, pooled: pb.Lead
+def open_to_all(secret: str, shown: tuple[str, ...]) -> bool:
+    """Whether the tenant shows the field that a secret is of."""
+    return ("email" if secret == EMAIL else "phone_number") in shown
+
+
+async def test_no_read_tells_how_to_reach_somebody_in_the_pool_but_for_what_the_tenant_shows(
+    api: Sales, sales: Running, user: User, rep: User, pooled: pb.Lead, shown: tuple[str, ...]
 ) -> None:
     for read in reads(api, sales, pooled):
         answer = await read(rep)
         assert pooled.display_name.encode() in answer.SerializeToString() or "Changes" in answer.DESCRIPTOR.name
-        assert not told(answer)
-        assert told(await read(user))
+        whole = told(await read(user))
+        assert whole
+        assert told(answer) == [secret for secret in whole if open_to_all(secret, shown)]
+    check = resources_pb2.BatchCheckRecordsRequest(collection="leads", ids=[pooled.id])
+    records = ResourceServiceStub(sales.channel)
+    (readable,) = (await records.BatchCheckRecords(check, metadata=rep.metadata)).readable
+    assert list(readable.hidden_fields) == [name for name in ("email", "phone_number") if name not in shown]
 
 
 @pytest.mark.parametrize("read_scope", [Scope.OWN, Scope.ALL, None])
@@ -112,24 +137,32 @@ async def test_who_returns_a_lead_no_longer_sees_how_to_reach_them(
 
 
 @pytest.mark.parametrize(
-    "filter",
+    ("filter", "asked"),
     [
-        f'phone_number = "{PHONE}"',
-        f'email = "{EMAIL}"',
-        'phone_number : "138"',
-        f'phone_number != "{BEFORE}"',
-        f'NOT email = "{BEFORE}"',
-        f'in_pool = true AND (email = "{EMAIL}" OR source = "x")',
+        (f'phone_number = "{PHONE}"', {"phone_number"}),
+        (f'email = "{EMAIL}"', {"email"}),
+        ('phone_number : "138"', {"phone_number"}),
+        (f'phone_number != "{BEFORE}"', {"phone_number"}),
+        (f'NOT email = "{BEFORE}"', {"email"}),
+        (f'in_pool = true AND (email = "{EMAIL}" OR source = "x")', {"email"}),
+        (f'email = "{EMAIL}" OR phone_number = "{PHONE}"', {"email", "phone_number"}),
     ],
 )
-async def test_no_filter_finds_who_is_in_the_pool_by_how_they_are_reached(
-    api: Sales, sales: Running, user: User, rep: User, pooled: pb.Lead, filter: str
+async def test_no_filter_finds_who_is_in_the_pool_by_what_the_tenant_does_not_show(
+    api: Sales,
+    sales: Running,
+    user: User,
+    rep: User,
+    pooled: pb.Lead,
+    shown: tuple[str, ...],
+    filter: str,
+    asked: set[str],
 ) -> None:
     records = ResourceServiceStub(sales.channel)
     count = resources_pb2.CountRecordsRequest(collection="leads", filter=filter)
     facets = resources_pb2.CountRecordValuesRequest(collection="leads", field="state", filter=filter)
     summary = resources_pb2.SummarizeRecordsRequest(collection="leads", filter=filter)
-    for by, found in ((rep, 0), (user, 1)):
+    for by, found in ((rep, int(asked <= {*shown})), (user, 1)):
         page = await api.leads.ListLeads(pb.ListLeadsRequest(filter=filter), metadata=by.metadata)
         assert len(page.leads) == found
         assert (await records.CountRecords(count, metadata=by.metadata)).count == found

@@ -258,6 +258,7 @@ async def test_a_month_stands_beside_the_same_month_of_the_year_before(sales: Ru
     )
     (row,) = [each for each in answer.rows if each.record_count]
     assert (row.keys[0].value, row.compared_record_count) == (f"{this_month:%Y-%m}-01", 2)
+    assert (row.keys[0].en, row.keys[0].zh) == (f"{this_month:%Y-%m}", f"{this_month.year}年{this_month.month}月")
     told = {(cell.measure, cell.currency_code): cell for cell in row.cells}
     assert told["sum:amount", "CNY"].difference == "6.00"
     assert told["sum:amount", "CNY"].compared.amount.amount == "4.00"

@@ -177,7 +177,22 @@ async def scripted_server(answers: Mapping[str, bytes]) -> AsyncIterator[Scripte
         server.close()
 
 
-def fetched_as(uid: int, mail: bytes, *, size: int | None = None) -> bytes:
-    """How a server hands over a mail, which it may say to be of another size."""
-    told = len(mail) if size is None else size
-    return f"* 1 FETCH (UID {uid} BODY[]<0> {{{told}}}\r\n".encode() + mail + b")\r\n"
+def fetched_as(uid: int, mail: bytes, *, literal: int | None = None) -> bytes:
+    """How a server hands over a whole mail, whose bytes it may say to be more than they are."""
+    told = len(mail) if literal is None else literal
+    return f"* 1 FETCH (UID {uid} RFC822.SIZE {len(mail)} BODY[]<0> {{{told}}}\r\n".encode() + mail + b")\r\n"
+
+
+def fetched_in_pieces(uid: int, mail: bytes, *, most: int, stated: int | None = None) -> dict[str, bytes]:
+    """What a server answers that hands over so many bytes at most, whatever it is asked for, by how it is asked.
+
+    It may state another size than the mail has. Of what is behind the end it says that it is nothing.
+    """
+    size = len(mail) if stated is None else stated
+    found = {}
+    for first in [*range(0, len(mail), most), len(mail)]:
+        head = f"* 1 FETCH (UID {uid} RFC822.SIZE {size} BODY[]<{first}> ".encode()
+        some = mail[first : first + most]
+        told = f"{{{len(some)}}}\r\n".encode() + some if some else b"NIL"
+        found[f"UID FETCH {uid} (UID RFC822.SIZE BODY.PEEK[]<{first}."] = head + told + b")\r\n"
+    return found

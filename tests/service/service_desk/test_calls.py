@@ -197,8 +197,7 @@ async def test_an_unknown_call_waits_until_somebody_says_whose_it_is(phones: Tel
     assert await phones.listed(waits) == []
     (event,) = await phones.desk.emitted(events_pb2.CallAssigned)
     assert (event.call.account_id, event.channel_name) == (account_id, "客服热线")
-    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
-        await phones.assign(call, account_id)
+    assert (await phones.assign(call, account_id)).etag == assigned.etag
     # What is told later does not change what somebody has said.
     late = await phones.tell("RECORDING", call.source_id, 99, recording_url="https://recordings.example/1.mp3")
     assert late.account_id == account_id
@@ -210,6 +209,51 @@ async def test_a_call_of_nobody_can_be_ignored_and_taken_up_again(phones: Teleph
     ignored = await phones.calls.IgnoreCall(pb.IgnoreCallRequest(id=call.id), metadata=phones.desk.user.metadata)
     assert (stands(ignored)[1], ignored.missed) == ("IGNORED", False)
     assert (await phones.assign(call, await phones.intake.account())).missed
+
+
+async def test_a_call_that_was_found_to_be_the_wrong_customers_is_moved_and_stays_where_it_was_moved(
+    phones: Telephony,
+) -> None:
+    wrong = await phones.intake.account(phone_numbers=[CHENS], owner_id=str(phones.li.id))
+    call = await phones.talked()
+    assert (stands(call)[1], call.account_id) == ("KNOWN", wrong)
+    right = await phones.intake.account(owner_id=str(phones.wang.id))
+    moved = await phones.assign(call, right, by=phones.wang)
+    assert (stands(moved)[1], moved.account_id) == ("BY_HAND", right)
+    # Its former owner sees it no more, and what is told later does not bring it back.
+    assert await phones.listed(by=phones.li) == []
+    late = await phones.tell("RECORDING", call.source_id, 99, recording_url="https://recordings.example/1.mp3")
+    assert late.account_id == right
+    internal = await phones.talked(from_number="801")
+    with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
+        await phones.assign(internal, right)
+
+
+async def test_a_call_that_rings_at_several_telephones_is_told_to_all_of_them_and_so_is_that_one_answered(
+    phones: Telephony,
+) -> None:
+    source_id, both = phones.source(), sorted([str(phones.wang.id), str(phones.li.id)])
+    for extension in ("801", "802"):
+        await phones.tell("RINGING", source_id, 0, extension=extension, queue="售后")
+    ringing = await phones.tell("RINGING", source_id, 1, queue="售后")
+    assert list(ringing.ring_user_ids) == both
+    assert sorted(ringing.ring_user_names) == ["李强", "王芳"]
+    for user in (phones.wang, phones.li):
+        assert await phones.listed("state = RINGING", by=user) == [ringing.id]
+    answered = await phones.tell("ANSWERED", source_id, 5, extension="801")
+    assert (answered.user_id, list(answered.ring_user_ids)) == (str(phones.wang.id), both)
+    for user in (phones.wang, phones.li):
+        assert (await phones.get(answered, by=user)).state == Call.STATE_ANSWERED
+    names = [name for _, name in await phones.desk.versions(ringing.id)]
+    assert names == ["CallRang", "CallRang", "CallRang", "CallAnswered"]
+    # Nobody answers the next: all are told, and of the one behind that within the hour none.
+    for second in (100, 200):
+        source_id = phones.source()
+        for extension in ("801", "802"):
+            await phones.tell("RINGING", source_id, second, extension=extension)
+        await phones.tell("ENDED", source_id, second + 9, cause=Call.CAUSE_ABANDONED)
+        for user in (phones.wang, phones.li):
+            assert await told(phones.running, user) == ["CALL_MISSED"]
 
 
 # --- who sees it

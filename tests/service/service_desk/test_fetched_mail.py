@@ -38,6 +38,7 @@ from tests.service.service_desk.mail_server import (
     PASSWORD,
     MailServer,
     fetched_as,
+    fetched_in_pieces,
     mail_server,
     scripted_server,
     silent_server,
@@ -384,6 +385,41 @@ async def test_a_mail_that_a_server_never_hands_over_is_put_aside_at_last(
     assert [(each.uid, each.reason) for each in await set_aside(intake, mailbox)] == [("1", "UNAVAILABLE")]
     assert await subjects(intake) == ["meter 2"]
     assert not (await state_of(intake, mailbox)).failure
+
+
+async def test_a_mail_is_read_to_its_end_in_whatever_pieces_its_server_hands_it_over(intake: Intake) -> None:
+    text = "".join(f"line {each}\r\n" for each in range(200))
+    with_parts = of_parts("line 199")
+    answers = {
+        # As it is; by servers that reckon the size without reading the mail; and what they cut off.
+        **fetched_in_pieces(1, mail(1, text), most=500),
+        **fetched_in_pieces(2, mail(2, text), most=500, stated=100),
+        **fetched_in_pieces(3, mail(3, text), most=500, stated=5_000_000),
+        **fetched_in_pieces(4, with_parts, most=60, stated=len(with_parts) + 7),
+        **fetched_in_pieces(5, with_parts[:-9], most=60, stated=len(with_parts)),
+        **fetched_in_pieces(6, b"", most=60, stated=700),
+    }
+    select = b"* 6 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT 7] .\r\n"
+    found = {"SELECT": select, "UID SEARCH": b"* SEARCH 1 2 3 4 5 6\r\n"}
+    async with scripted_server(answers | found) as server:
+        mailbox = await create(intake, server.port)
+        async with kept_from_others(intake, mailbox) as due:
+            await set_password(intake, mailbox, "x")
+            await fetching_of(intake).fetch(due)
+    messages = await intake.waiting()
+    assert sorted(each.subject for each in messages) == ["meter 1", "meter 2", "meter 3", "meter of parts"]
+    assert all(each.text.endswith("line 199") for each in messages)
+    told = [(each.uid, each.reason, each.detail) for each in await set_aside(intake, mailbox)]
+    handed, whole = len(with_parts) - 9, len(with_parts)
+    assert sorted(told) == [
+        ("5", "MAIL_INCOMPLETE", f"the server hands over {handed} bytes of {whole}"),
+        ("6", "MAIL_INCOMPLETE", "the server hands over 0 bytes of 700"),
+    ]
+
+
+def of_parts(text: str) -> bytes:
+    head = "From: chen@huaxin.example\r\nSubject: meter of parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    return f"{head}--b\r\nContent-Type: text/plain\r\n\r\n{text}\r\n--b--\r\n".encode()
 
 
 async def test_a_password_of_another_key_is_said_to_be_so_and_delays_no_other_mailbox(

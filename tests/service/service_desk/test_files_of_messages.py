@@ -1,5 +1,6 @@
 """Files that come with messages: from a real mailbox, through the contract, and by signed deliveries."""
 
+import asyncio
 import contextlib
 from email.message import EmailMessage
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from crm.resource.v1 import events_pb2 as resource_events
 from crm.service_desk.v1 import channels_pb2
 from crm.service_desk.v1 import inbound_messages_pb2 as pb
+from crm_kit.attachments.contents import Contents
+from crm_kit.attachments.place import Place
 from crm_kit.attachments.purging import purge_attachments
 from crm_kit.attachments.queries import parts, room
 from crm_kit.database.statements import compile_statement
@@ -17,9 +20,9 @@ from crm_service_desk.inbound_messages import filing
 from crm_service_desk.inbound_messages.servicer import InboundMessageServicer
 from crm_service_desk.mailboxes.fetching import Fetching
 from crm_service_desk.mailboxes.imap import MAX_PIECE_BYTES, Session
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, column, func, select, table
 
-from tests.service.attaching import Files, picture, sha256
+from tests.service.attaching import TEXT, Files, picture, sha256
 from tests.service.eventually import eventually
 from tests.service.running import refused
 from tests.service.service_desk.desk import Desk
@@ -74,6 +77,20 @@ KEPT = compile_statement(
 STORED = compile_statement(
     select(func.sum(parts.c.size_bytes).label("bytes")).where(parts.c.tenant_id == bindparam("tenant_id"))
 )
+
+
+WAITING = compile_statement(
+    select(func.count().label("sessions"))
+    .select_from(table("pg_stat_activity", column("datname"), column("wait_event")))
+    .where(column("datname") == func.current_database(), column("wait_event") == "advisory")
+)
+
+
+async def is_waited_for(intake: Intake) -> bool:
+    """Whether somebody waits for a lock that somebody else has."""
+    async with intake.running.unit_of_work(intake.desk.user.tenant_id) as work:
+        row = await work.one(WAITING)
+        return row is not None and row["sessions"] > 0
 
 
 async def used(intake: Intake) -> int:
@@ -172,6 +189,77 @@ async def test_files_wait_with_their_message_and_go_with_it_to_the_case_that_it_
             await waiting.read(users, file.id)
     for event in (resource_events.AttachmentAdded, resource_events.AttachmentMoved):
         assert len(await desk.emitted(event)) == 2
+
+
+async def test_a_file_that_is_on_its_way_to_a_message_goes_to_the_case_that_the_message_is_added_to(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake, by = await intake_of(desk), desk.user
+
+    async def goes_on(waiting: Files, upload: Any, *, meanwhile: Any = None) -> None:
+        """The rest of a file; something is done between the check of the upload and the keeping of its bytes."""
+        store = Contents.store
+
+        async def slowly(*args: Any) -> Any:
+            if meanwhile is not None:
+                await meanwhile()
+            return await store(*args)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Contents, "store", slowly)
+            sent = await waiting.append(by, upload.id, 6, TEXT[6:])
+        case = {"collection": "cases", "record_id": case_id}
+        assert {"collection": sent.collection, "record_id": sent.record_id} == case
+        assert await waiting.upload(by, upload.id) == sent
+        assert await waiting.list(by) == []
+        at_case = Files(desk.running, case_id, "cases")
+        assert upload.id in [each.id for each in await at_case.list(by)]
+        assert await at_case.bytes_of(by, upload.id) == TEXT
+
+    for is_at_once in (False, True):
+        message, case_id = await intake.mail(mail(number=int(is_at_once))), (await desk.create()).id
+        waiting = files_of(intake, message)
+        upload = await waiting.begin(by)
+        assert not (await waiting.append(by, upload.id, 0, TEXT[:6])).record_id
+
+        async def assign(message: pb.InboundMessage = message, case_id: str = case_id) -> None:
+            await intake.do("AssignInboundMessage", message, case_id=case_id)
+
+        if is_at_once:
+            await goes_on(waiting, upload, meanwhile=assign)
+        else:
+            await assign()
+            await goes_on(waiting, upload)
+        with refused("FAILED_PRECONDITION", "ILLEGAL_STATE") as error:
+            await waiting.begin(by)
+        assert f"cases/{case_id}" in error.detail
+
+
+async def test_a_message_is_assigned_only_once_a_file_that_has_just_come_is_there(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake, by = await intake_of(desk), desk.user
+    message, case_id = await intake.mail(mail()), (await desk.create()).id
+    waiting = files_of(intake, message)
+    upload = await waiting.begin(by)
+    held_for_files, held, goes_on = Place.held_for_files, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args: Any) -> Any:
+        found = await held_for_files(*args)
+        held.set()
+        await goes_on.wait()
+        return found
+
+    monkeypatch.setattr(Place, "held_for_files", slowly)
+    sending = asyncio.create_task(waiting.append(by, upload.id, 0, TEXT))
+    await held.wait()
+    assigning = asyncio.create_task(intake.do("AssignInboundMessage", message, case_id=case_id))
+    await eventually(lambda: is_waited_for(intake))
+    goes_on.set()
+    assert (await sending).collection == "inbound_messages"
+    await assigning
+    assert [each.id for each in await Files(desk.running, case_id, "cases").list(by)] == [upload.id]
+    assert await waiting.list(by) == []
 
 
 async def test_a_mail_that_comes_again_brings_its_files_once(intake: Intake) -> None:

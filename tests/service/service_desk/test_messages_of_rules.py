@@ -16,7 +16,20 @@ from crm_service_desk.outbound_messages import automatic
 from crm_service_desk.outbound_messages.automatic import ANSWERS_WITHIN, answers_program
 from crm_service_desk.outbound_messages.queries import Newest
 
-from tests.service.automating import FAILED, STOPPED_LOOP, SUCCEEDED, Rules, create, looked, on, reaches, settled
+from tests.service.automating import (
+    FAILED,
+    PARTLY_DONE,
+    STOPPED_LOOP,
+    SUCCEEDED,
+    Rules,
+    action,
+    create,
+    looked,
+    notify,
+    on,
+    reaches,
+    settled,
+)
 from tests.service.mailing import Inbox, serving_mail
 from tests.service.running import refused
 from tests.service.service_desk.desk import Desk, state_of
@@ -234,3 +247,54 @@ async def test_a_reminder_that_sets_itself_off_by_its_own_note_is_stopped(intake
     assert len(await written(intake)) == 1
     runs = [(each.state, each.reason) for each in await rules.runs_of(user, rule)]
     assert runs == [(STOPPED_LOOP, "AUTOMATION_LOOP"), (SUCCEEDED, "")]
+
+
+async def test_a_message_that_is_refused_keeps_a_rule_from_nothing_else(
+    intake: Intake, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "MAX_A_DAY", 1)
+    user, rules = intake.desk.user, rules_of(intake)
+    note = action("addNote", text="{{record.title}}")
+    rule = await rules.active(user, note, writes(), writes("二"), notify("{{record.number}}", user))
+    first = await asked(intake)
+    second = await intake.bring(from_address=CHEN)
+    # Everything is handled once more: what was left out stays so, and nothing is done twice.
+    (message,) = await written(intake)
+    assert len(inbox.to(CHEN)) == 1
+    newest, oldest = await rules.runs_of(user, rule)
+    assert [(each.state, each.failed_action, each.reason) for each in (oldest, newest)] == [
+        (PARTLY_DONE, 3, AUTOMATIC),
+        (PARTLY_DONE, 2, AUTOMATIC),
+    ]
+    assert [(each.verb, bool(each.reason)) for each in oldest.effects] == [
+        ("addNote", False),
+        ("create", False),
+        ("create", True),
+        ("notify", False),
+    ]
+    assert (oldest.effects[1].created_id, oldest.effects[2].created_id) == (message.id, "")
+    assert [bool(each.reason) for each in newest.effects] == [False, True, True, False]
+    assert CHEN in newest.effects[1].detail
+    logs = [await intake.desk.log(cases_pb2.Case(id=each.case_id)) for each in (first, second)]
+    # Of the first case the note of the rule, and that of what was written; of the second the rule's alone.
+    assert [each.count("INTERNAL_NOTE") for each in logs] == [2, 1]
+
+
+async def test_a_rule_of_which_nothing_was_done_has_failed_and_another_refusal_undoes_all(
+    intake: Intake, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "MAX_A_DAY", 1)
+    user, rules = intake.desk.user, rules_of(intake)
+    spending = await rules.active(user, writes())
+    await asked(intake)
+    assert len(await written(intake)) == 1
+    await rules.does("Deactivate", user, spending)
+    nothing = await rules.active(user, writes(), writes("二"))
+    broken = await rules.active(user, writes(), action("addNote", text="x"), action("close"))
+    question = await intake.bring(from_address=CHEN)
+    assert len(await written(intake)) == 1
+    (run,) = await rules.runs_of(user, nothing)
+    assert (run.state, run.failed_action, run.reason, list(run.effects)) == (FAILED, 1, AUTOMATIC, [])
+    (run,) = await rules.runs_of(user, broken)
+    assert (run.state, run.failed_action, run.reason) == (FAILED, 3, "ILLEGAL_STATE")
+    assert "INTERNAL_NOTE" not in await intake.desk.log(cases_pb2.Case(id=question.case_id))

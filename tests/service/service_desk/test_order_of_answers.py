@@ -10,10 +10,12 @@ from crm.service_desk.v1 import channels_pb2, mailboxes_pb2
 from crm.service_desk.v1 import outbound_messages_pb2 as pb
 from crm.service_desk.v1.mailboxes_pb2_grpc import MailboxServiceStub
 from crm_kit.clock import system_now
+from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.identity.access import Scope
-from crm_service_desk.outbound_messages.queries import Due
+from crm_service_desk.outbound_messages.queries import MAX_LOOKED_AT, Due, crowded_tenants, due_messages
 
 from tests.service.eventually import eventually
+from tests.service.kit.plans import indexes_in, plan_of, scans_of
 from tests.service.mailing import Inbox, saying, serving_mail
 from tests.service.notices import raised
 from tests.service.running import refused
@@ -93,6 +95,53 @@ async def test_answers_of_a_case_leave_in_their_order_and_what_waits_is_tried_at
     sent = await came_to(intake, third, "SENT")
     assert (sent.failure, name_of(await get(intake, Outbound(id=str(first.message_id))))) == (0, "SENT")
     assert [mail.get_content().strip() for mail in inbox.to(CHEN)] == ["您好，故障已经排除。", "third"]
+
+
+COPIES = """
+INSERT INTO outbound_messages SELECT (jsonb_populate_record(message, jsonb_build_object(
+    'id', 'ffffffff-0000-7000-8000-' || lpad(to_hex(number), 12, '0'), 'source_id', 'copy ' || number))).*
+FROM outbound_messages AS message, generate_series(1, $2) AS number WHERE message.id = $1 RETURNING id
+"""
+# As 0007 wrote, too: without the case.
+QUEUED = """
+INSERT INTO outbound_queue (tenant_id, message_id, channel_id, by_mailbox, due_time, end_time)
+SELECT tenant_id, id, channel_id, true, now() - interval '1 hour', now() + interval '1 day'
+FROM outbound_messages WHERE id = ANY($1)
+"""
+
+
+async def copied(intake: Intake, message: Outbound, count: int) -> list[UUID]:
+    """As many others behind it in its case, by a version that knows no order, all due for an hour."""
+    async with intake.running.service.database.connection(intake.desk.user.tenant_id) as connection:
+        rows = await connection.fetch(COPIES, UUID(message.id), count)
+        found = [row["id"] for row in rows]
+        await connection.execute(QUEUED, found)
+        return found
+
+
+async def test_answers_that_wait_for_others_hide_none_however_many_they_are(intake: Intake, inbox: Inbox) -> None:
+    await mailbox(intake, inbox.port)
+    question, other = await asked(intake), await asked(intake, from_address="li@kunde.example", subject="meter")
+    first = await put_off(intake, inbox, question.case_id)
+    second = await write(intake, question.case_id, text="second")
+    began, copies = system_now(), await copied(intake, second, 2 * MAX_LOOKED_AT)
+    await came_to(intake, await write(intake, other.case_id), "SENT")
+    assert inbox.to(CHEN) == []
+    # What hid others is looked at again in a minute.
+    for each in (copies[0], copies[-1]):
+        place = await place_of(intake, Due(first.tenant_id, each))
+        assert place is not None
+        assert place.is_held
+        assert began < place.due_time < system_now() + timedelta(minutes=1)
+
+
+async def test_looking_for_what_is_due_reads_no_more_than_there_is_to_see(intake: Intake) -> None:
+    database, binds = intake.running.service.database, {"due_by": system_now(), "without": []}
+    for statement in (due_messages(), crowded_tenants()):
+        plan = await plan_of(database, ALL_TENANTS, statement, binds)
+        assert "outbound_queue_tenant_due_index" in indexes_in(plan)
+        # All that waits is not held against all that waits.
+        assert not {"Hash", "Hash Join", "Merge Join", "Materialize"} & set(scans_of(plan))
 
 
 async def test_what_failed_or_has_reached_somebody_holds_nothing_up(intake: Intake, inbox: Inbox) -> None:

@@ -14,6 +14,8 @@ from crm.service_desk.v1 import outbound_messages_pb2 as pb
 from crm_service_desk.outbound_messages import taking
 from crm_service_desk.outbound_messages.queries import Due
 
+from tests.service.attaching import TEXT, Files, picture, sha256
+from tests.service.running import refused
 from tests.service.service_desk.desk import Desk
 from tests.service.service_desk.intake import Intake, intake_of
 from tests.service.service_desk.test_replies_by_mail import api, get, name_of, sending_of, write
@@ -104,6 +106,40 @@ async def test_what_an_adapter_does_not_report_on_is_given_out_again(
     await api(intake).RetryOutboundMessage(request, metadata=intake.desk.user.metadata)
     (third,) = await take(web, intake, secret)
     assert third["attempt"] == 3
+
+
+async def test_files_of_an_answer_are_read_by_links_that_its_adapter_gets_with_it(desk: Desk) -> None:
+    opening = channels_pb2.Channel.CASE_OPENING_EVERYBODY
+    intake = await intake_of(desk, kind=channels_pb2.Channel.KIND_WECHAT, addresses=["huaxin"], case_opening=opening)
+    by, secret = desk.user, (await rotated(intake)).secret
+    case_id = (await intake.bring(from_address="chen", source_id="1")).case_id
+    attached = Files(desk.running, case_id, "cases")
+    image = picture(40, 30)
+    kept, gone = await attached.attach(by, image, "电表.png"), await attached.attach(by, TEXT)
+    await write(intake, case_id, attachment_ids=[kept.id])
+    async with gateway(desk.running) as web:
+        (taken,) = await take(web, intake, secret)
+        (file,) = taken["files"]
+        told = (file["name"], file["content_type"], file["size_bytes"], file["sha256"])
+        assert told == ("电表.png", "image/png", len(image), sha256(image))
+        # Whoever has the link needs no token, and reads that file alone.
+        assert (await web.get(file["path"])).content == image
+        assert (await web.get(file["path"].replace(kept.id, gone.id))).status_code == 422
+        await report(web, intake, secret, taken, "sent")
+        without = await write(intake, case_id, attachment_ids=[kept.id, gone.id])
+        await attached.delete(by, gone.id)
+        assert await take(web, intake, secret) == []
+    found = await get(intake, without)
+    assert (name_of(found), found.failure) == ("FAILED", Outbound.FAILURE_FILE_MISSING)
+
+
+async def test_by_text_messages_no_files_go(intake: Intake) -> None:
+    case_id = await asked(intake)
+    file = await Files(intake.running, case_id, "cases").attach(intake.desk.user)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await write(intake, case_id, attachment_ids=[file.id])
+    assert refusal.fields == ["outbound_message.attachment_ids"]
+    assert "SMS" in refusal.detail
 
 
 async def test_what_nobody_takes_for_two_days_has_failed(intake: Intake, web: httpx.AsyncClient) -> None:

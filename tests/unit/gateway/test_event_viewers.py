@@ -40,8 +40,8 @@ class Service:
         self.turns = turns
         self.asked: list[tuple[str, list[str]]] = []
 
-    async def check(self, _owner: str, collection: str, ids: Sequence[str], _token: str) -> dict[str, Set[str]]:
-        self.asked.append((collection, list(ids)))
+    async def check(self, type: EventType, ids: Sequence[str], _token: str) -> dict[str, Set[str]]:
+        self.asked.append((type.collection, list(ids)))
         for _ in range(self.turns):
             await asyncio.sleep(0)
         return {id: HIDDEN for id in ids if int(id) % 2}
@@ -109,8 +109,8 @@ async def test_who_is_not_known_any_more_is_said_to_all_who_wait() -> None:
 async def test_a_service_that_does_not_answer_keeps_nobody_from_asking_another() -> None:
     is_asked, answers = asyncio.Event(), asyncio.Event()
 
-    async def check(owner: str, _collection: str, ids: Sequence[str], _token: str) -> dict[str, Set[str]]:
-        if owner == "sales":
+    async def check(type: EventType, ids: Sequence[str], _token: str) -> dict[str, Set[str]]:
+        if type.owner == "sales":
             is_asked.set()
             await answers.wait()
         return dict.fromkeys(ids, HIDDEN)

@@ -32,10 +32,12 @@ _ENCODE = Encoders().of(collections_of(CONTRACT)[0].DESCRIPTOR)
 COLLECTIONS: dict[str, Any] = {each.name: _ENCODE(each) for each in collections_of(CONTRACT)}
 COMMENTED = ["comment.created", "comment.updated", "comment.deleted"]
 WITH_FILES = ["attachment.added", "attachment.moved", "attachment.deleted"]
-OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "cancelled", "reopened")]
+OF_TASKS = [f"task.{what}" for what in ("created", "updated", "completed", "cancelled", "reopened", "overdue")]
 PROPOSED = [
     f"change_proposal.{what}" for what in ("created", "accepted", "declined", "withdrawn", "superseded", "escalated")
 ]
+OF_JOBS = [f"job.{what}" for what in ("created", "started", "advanced", "ended")]
+OF_FIELDS = [f"custom_field.{what}" for what in ("created", "updated", "archived", "restored", "retyped")]
 APPROVED = [
     f"approval.{what}"
     for what in (
@@ -54,7 +56,7 @@ def test_a_collection_says_what_it_offers_to_automation_rules() -> None:
         own = [each for each in RESOURCES if each.message_type.DESCRIPTOR.file.package == package]
         for name, watched in watched_among(own).items():
             said = COLLECTIONS[name]["automation"]
-            assert sorted(said["events"]) == sorted(watched.events)
+            assert sorted(said["events"]) == sorted([*watched.events, *watched.task_events])
             assert sorted(said["calls"]) == sorted(watched.calls)
             assert sorted(said["dates"]) == sorted(own_dates(watched))
             assert sorted(said["targets"]) == sorted(watched.targets)
@@ -360,8 +362,19 @@ def test_what_may_take_approval_has_the_events_of_approvals() -> None:
     }
 
 
-def test_no_two_events_have_the_same_type_but_those_beside_records() -> None:
-    beside = {*COMMENTED, *WITH_FILES, *PROPOSED, *OF_TASKS, *APPROVED}
+def test_what_has_jobs_and_custom_fields_has_their_events() -> None:
+    for events, has in (
+        (OF_JOBS, lambda each: each.bulk),
+        (OF_FIELDS, lambda each: "custom" in each.message.fields_by_name),
+    ):
+        expected = {each.name for each in collections(CONTRACT) if has(each)}
+        assert expected
+        assert {name for name, each in COLLECTIONS.items() if set(events) <= set(each["events"])} == expected
+        assert {name for name, each in COLLECTIONS.items() if not set(events).isdisjoint(each["events"])} == expected
+
+
+def test_no_two_events_have_the_same_type_but_those_beside_records_and_of_collections() -> None:
+    beside = {*COMMENTED, *WITH_FILES, *PROPOSED, *OF_TASKS, *APPROVED, *OF_JOBS, *OF_FIELDS}
     names = [name for each in COLLECTIONS.values() for name in each["events"] if name not in beside]
     assert len(names) == len({*names})
 

@@ -65,7 +65,7 @@ class Everything:
         return EVERYTHING, None
 
 
-LEADS: Any = SimpleNamespace(resource=SimpleNamespace(listing=Everything()), calls=frozenset({"update"}))
+LEADS: Any = SimpleNamespace(resource=SimpleNamespace(listing=Everything()), calls=frozenset({"update"}), tasks=None)
 
 
 async def read_anew(rules: RuleBook, reader: Any) -> None:

@@ -1,16 +1,20 @@
 """Reports as PDF: every cell is there, within its column, whatever it says and however many there are."""
 
-import re
-import zlib
-from base64 import a85decode
+import threading
+from contextlib import closing
 from datetime import date
+from typing import Any, cast
 
 import pytest
 from crm.resource.v1 import reports_pb2 as pb
 from crm_kit.reports.pdf import GAP, MARGIN, MAX_LINES, MIN_COLUMN, MORE, WIDTH, lines_of, pdf_of, widths_of
 from crm_kit.reports.table import Place, ReportTable
+from crm_kit.reports.typeface import FONT, plain, register_font
 from hypothesis import given
 from hypothesis import strategies as st
+from pypdfium2 import PdfDocument
+from pypdfium2.raw import FPDF_PAGEOBJ_TEXT
+from reportlab.pdfbase.pdfmetrics import getFont
 
 DAY = date(2027, 3, 1)
 TEXT = st.text("ab 华信\n", max_size=60)
@@ -52,25 +56,13 @@ def answer(groups: int, name: str = "华信电力") -> pb.ReportAnswer:
 
 
 def texts_in(file: bytes) -> list[str]:
-    """What is written in a PDF, in order: the texts of its pages are UCS-2."""
+    """What is written in a PDF, in order, as a reader of PDFs reads it."""
     found: list[str] = []
-    for stream in re.findall(rb"stream\r?\n(.*?)~>endstream", file, re.DOTALL):
-        page = zlib.decompress(a85decode(stream.strip()))
-        texts = re.findall(rb"\((.*?(?<!\\)(?:\\\\)*)\) Tj", page, re.DOTALL)
-        found += [_unescaped(text).decode("utf-16-be") for text in texts]
+    with closing(PdfDocument(file)) as document:
+        for page in document:
+            texts = page.get_objects(filter=[FPDF_PAGEOBJ_TEXT], textpage=page.get_textpage())
+            found += [each.extract().strip() for each in texts]
     return found
-
-
-def _unescaped(text: bytes) -> bytes:
-    def one(match: re.Match[bytes]) -> bytes:
-        escaped = match[1]
-        return (
-            bytes([int(escaped, 8)])
-            if escaped.isdigit()
-            else {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}.get(escaped, escaped)
-        )
-
-    return re.sub(rb"\\([0-7]{3}|.)", one, text, flags=re.DOTALL)
 
 
 def test_every_row_is_on_some_page_under_the_header_with_the_name_and_the_day() -> None:
@@ -88,6 +80,51 @@ def test_every_row_is_on_some_page_under_the_header_with_the_name_and_the_day() 
 def test_whatever_a_group_or_the_report_is_called_there_is_a_file(name: str) -> None:
     assert pdf_of(answer(3, name), "en", name=name, day=DAY).rstrip().endswith(b"%%EOF")
     assert pdf_of(pb.ReportAnswer(), "en", name=name, day=DAY).startswith(b"%PDF-")
+
+
+@given(st.text("关闭时间（月）Closed(week)0123", min_size=1, max_size=20))
+def test_a_cell_that_there_is_room_for_is_in_one_line(text: str) -> None:
+    assert f"{text} 0" in texts_in(pdf_of(answer(1, text), "zh", name="客户报表", day=DAY))
+
+
+def test_a_file_has_the_outlines_of_what_it_shows_and_of_no_more() -> None:
+    shown = "华信 𠮷野家 㐂寿堂 Crème Ελλάς Россия ¥€£₹₽₿₩"
+    file = pdf_of(answer(1, shown), "zh", name="客户报表", day=DAY)
+    assert f"{shown} 0" in texts_in(file)
+    with closing(PdfDocument(file)) as document:
+        fonts = {each.get_font().get_base_name() for each in document[0].get_objects(filter=[FPDF_PAGEOBJ_TEXT])}
+        embedded = {each.get_font().is_embedded for each in document[0].get_objects(filter=[FPDF_PAGEOBJ_TEXT])}
+    assert embedded == {True}
+    assert all("GuanxiSans" in font for font in fonts)
+    assert len(file) < 60_000
+
+
+def test_each_sign_that_the_font_has_stands_where_its_outline_begins() -> None:
+    register_font()
+    face = cast("Any", getFont(FONT)).face
+    assert {*map(ord, "华𠮷㐂（）“”·…￥₽")} <= face.charToGlyph.keys()
+    # A bracket that opens stands at the right of its square: 0 would have it at the left.
+    assert face.hmetrics[face.charToGlyph[ord("（")]][1] > face.getCharWidth(ord("（")) / 3
+
+
+@pytest.mark.parametrize("text", ["a\x00b\u200bc\u202ed", "ab\ud800cd"])
+def test_what_no_font_shows_is_left_out(text: str) -> None:
+    assert plain(f" {text}\n\t{text} ") == "abcd abcd"
+
+
+def test_files_that_are_made_at_once_are_what_they_are_alone() -> None:
+    wanted = [pdf_of(answer(30, name), "zh", name=name, day=DAY) for name in ("华信电力", "𠮷野家")]
+    made: list[bytes] = []
+
+    def make(name: str) -> None:
+        made.append(pdf_of(answer(30, name), "zh", name=name, day=DAY))
+
+    threads = [threading.Thread(target=make, args=[name]) for name in ("华信电力", "𠮷野家") * 4]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(made) == sorted(wanted * 4)
 
 
 def test_the_columns_are_looked_for_once_however_many_rows_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

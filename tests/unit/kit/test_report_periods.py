@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from crm_kit.filtering.tree import FieldType, Unit
+from crm_kit.labels import Label
 from crm_kit.reports.model import Compare, Span
-from crm_kit.reports.periods import Days, compared_with, counterpart, days_of
+from crm_kit.reports.periods import Days, compared_with, counterpart, days_of, label_of_bucket
 from crm_kit.resource import buckets
 from crm_kit.resource.openings import condition_of, opening, quoted
 from crm_kit.resource.questions import Grouping
@@ -69,6 +70,33 @@ def test_an_instant_is_within_the_bounds_of_the_day_that_clocks_of_the_zone_show
     bounds = condition_of(Grouping("t", FieldType.INSTANT, Unit.DAY), shown.isoformat(), zone)
     since, before = (datetime.fromisoformat(part.split()[-1]) for part in bounds.split(" AND "))
     assert since <= instant < before
+
+
+@pytest.mark.parametrize(
+    ("unit", "first", "en", "zh"),
+    [
+        (Unit.DAY, date(2026, 11, 28), "2026-11-28", "2026-11-28"),
+        (Unit.WEEK, date(2026, 11, 23), "2026 W48", "2026年第48周"),
+        # The week of New Year is that of the year in which most of it lies.
+        (Unit.WEEK, date(2024, 12, 30), "2025 W01", "2025年第1周"),
+        (Unit.WEEK, date(2026, 12, 28), "2026 W53", "2026年第53周"),
+        (Unit.MONTH, date(2026, 11, 1), "2026-11", "2026年11月"),
+        (Unit.QUARTER, date(2026, 10, 1), "2026 Q4", "2026年第4季度"),
+        (Unit.YEAR, date(987, 1, 1), "0987", "987年"),
+    ],
+)
+def test_a_bucket_is_called_by_what_it_is_and_not_by_its_first_day(unit: Unit, first: date, en: str, zh: str) -> None:
+    assert label_of_bucket(unit, first) == Label(en, zh)
+
+
+@given(unit=UNITS, days=st.sets(MODERN, min_size=2))
+def test_no_two_buckets_are_called_alike_and_later_ones_come_later_in_a_sheet_that_is_sorted(
+    unit: Unit, days: set[date]
+) -> None:
+    firsts = sorted({buckets.bucket_of(unit, day) for day in days})
+    labels = [label_of_bucket(unit, first) for first in firsts]
+    assert [each.en for each in labels] == sorted({each.en for each in labels})
+    assert len({each.zh for each in labels}) == len(firsts)
 
 
 # --- periods

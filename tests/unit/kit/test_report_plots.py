@@ -8,17 +8,20 @@ from typing import Any, cast
 
 import pytest
 from crm.resource.v1 import reports_pb2 as pb
+from crm_kit.filtering.tree import Unit
 from crm_kit.reports.charts import drawing_of
 from crm_kit.reports.model import Chart
-from crm_kit.reports.pdf import FONT, HEIGHT, MARGIN, SIZE, WIDTH, cut_to, pdf_of
+from crm_kit.reports.pdf import HEIGHT, MARGIN, SIZE, WIDTH, cut_to, pdf_of
+from crm_kit.reports.periods import label_of_bucket
 from crm_kit.reports.plots import MAX_GROUPS, MAX_PLOTS, MAX_SERIES, Number, Plot, plots_of
+from crm_kit.reports.typeface import FONT, register_font
+from crm_kit.resource.buckets import first_day_of, number_of
 from hypothesis import given
 from hypothesis import strategies as st
 from reportlab.graphics.charts.textlabels import Label
 from reportlab.graphics.shapes import Circle, PolyLine, Rect, String
 from reportlab.graphics.widgetbase import Widget
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from tests.unit.kit.test_report_pdf import texts_in
 
@@ -26,7 +29,7 @@ DAY = date(2027, 3, 1)
 OWNER, STATE, MONTH = ("owner_id", "负责人"), ("state", "状态"), ("close_time:month", "关闭月份")
 Amounts = Sequence[Decimal | None]
 AMOUNTS = st.lists(st.none() | st.decimals(-(10**12), 10**12, places=2), min_size=1, max_size=60)
-registerFont(UnicodeCIDFont(FONT))
+register_font()
 MEASURE = partial(stringWidth, fontName=FONT, fontSize=SIZE)
 DRAWN = [Chart.BAR, Chart.LINE, Chart.PIE, Chart.FUNNEL]
 
@@ -60,6 +63,10 @@ def add(
     if amount is not None:
         row.cells.add(measure=measure, currency_code=currency_code).figure.amount.amount = str(amount)
     return row
+
+
+def month_name(day: str) -> str:
+    return label_of_bucket(Unit.MONTH, date.fromisoformat(day)).zh
 
 
 def the_plot(answer: pb.ReportAnswer, chart: Chart) -> Plot:
@@ -140,11 +147,11 @@ def test_months_without_records_have_their_place(months: set[int], measure: str,
     answer = answer_of(MONTH, measures=[measure])
     days = {month: date(2026 + month // 12, month % 12 + 1, 1).isoformat() for month in range(29)}
     for month in sorted(months):
-        add(answer, [(days[month], "")], Decimal(month + 1), measure=measure)
+        add(answer, [(days[month], month_name(days[month]))], Decimal(month + 1), measure=measure)
     answer.rows.add(record_count=1).keys.add()
     plot = the_plot(answer, chart)
     span = range(min(months), max(months) + 1)
-    assert plot.groups == [*(days[month] for month in span), "（空）"]
+    assert plot.groups == [*(f"{2026 + month // 12}年{month % 12 + 1}月" for month in span), "（空）"]
     nothing = 0.0 if measure == "sum:amount" else None
     assert plot.series[0].values == [*(month + 1.0 if month in months else nothing for month in span), None]
 
@@ -152,12 +159,12 @@ def test_months_without_records_have_their_place(months: set[int], measure: str,
 def test_time_goes_from_the_left_to_the_right_in_lines_and_bars_keep_the_order_that_was_asked_for() -> None:
     answer = answer_of(MONTH)
     for day in ("2026-03-01", "2026-01-01", "2026-04-01"):
-        add(answer, [(day, "")], Decimal(1))
-    assert the_plot(answer, Chart.BAR).groups == ["2026-03-01", "2026-01-01", "2026-04-01"]
-    assert the_plot(answer, Chart.LINE).groups == ["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01"]
+        add(answer, [(day, month_name(day))], Decimal(1))
+    assert the_plot(answer, Chart.BAR).groups == ["2026年3月", "2026年1月", "2026年4月"]
+    assert the_plot(answer, Chart.LINE).groups == ["2026年1月", "2026年2月", "2026年3月", "2026年4月"]
     answer.others.record_count = 1
     assert the_plot(answer, Chart.BAR).groups[-1] == "其他"
-    assert the_plot(answer, Chart.LINE).groups == ["2026-01-01", "2026-03-01", "2026-04-01"]
+    assert the_plot(answer, Chart.LINE).groups == ["2026年1月", "2026年3月", "2026年4月"]
 
 
 def test_each_currency_and_measure_has_a_scale_of_its_own() -> None:
@@ -312,6 +319,21 @@ def test_between_moments_no_difference_is_told() -> None:
     (number,) = plots_of(answer, Chart.NUMBER, "zh")
     said = [each.text for each in drawn(number) if isinstance(each, String)]
     assert [each.strip() for each in said if "2026" in each] == ["(2026-01-01)"]
+
+
+@pytest.mark.parametrize("series", [1, 3])
+@pytest.mark.parametrize("unit", [Unit.WEEK, Unit.MONTH, Unit.QUARTER])
+def test_names_below_a_chart_are_whole(unit: Unit, series: int) -> None:
+    answer = answer_of((f"close_time:{unit.value}", "日期"), OWNER)
+    for number in range(30):
+        first = first_day_of(unit, number_of(unit, DAY) + number)
+        for owner in range(series):
+            name = label_of_bucket(unit, first).zh
+            add(answer, [(first.isoformat(), name), (str(owner), str(owner))], Decimal(1))
+    plot = the_plot(answer, Chart.LINE)
+    said = [each.text for each in drawn(plot) if isinstance(each, String) and each.text.startswith("20")]
+    assert len(said) >= 6
+    assert {*said} <= {*plot.groups}
 
 
 def test_a_thousand_days_are_drawn_in_time() -> None:

@@ -41,6 +41,7 @@ class Tenant:
     time_zone: str = "Asia/Shanghai"
     default_region: str = "CN"
     change_proposal_days: int = 3
+    unmasked_fields: tuple[str, ...] = ()
     current_time: datetime | None = field(default=None, compare=False)
 
     def at(self, now: datetime) -> "Tenant":
@@ -56,6 +57,7 @@ def tenant_columns() -> Table:
         *(Column(name, Boolean, nullable=False) for name in ("sandbox", "active")),
         Column("clock_offset", Interval, nullable=False),
         Column("change_proposal_days", Integer, nullable=False),
+        Column("unmasked_fields", ARRAY(Text), nullable=False),
         *versioned_columns(),
     )
 

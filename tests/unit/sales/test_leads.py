@@ -1,9 +1,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from buf.validate import validate_pb2
+from crm.customer.v1 import tenants_pb2
 from crm_kit.errors import FailedPrecondition
 from crm_kit.resource.actions import tried
 from crm_sales.leads.model import ConversionStep, Lead, LeadState
@@ -201,3 +204,10 @@ def test_a_lead_in_the_pool_is_not_converted() -> None:
     lead = QUALIFIED.return_to_pool("tired", now=NOW)
     with pytest.raises(FailedPrecondition, match="claim it first"):
         lead.start_conversion(now=NOW, user_id=WANG)
+
+
+def test_a_tenant_can_show_just_what_is_masked_of_leads() -> None:
+    options: Any = tenants_pb2.Tenant.DESCRIPTOR.fields_by_name["unmasked_fields"].GetOptions()
+    choices = getattr(options.Extensions[validate_pb2.field].repeated.items.string, "in")
+    assert LEADS.masked is not None
+    assert {*choices} == {f"{LEADS.collection}.{name}" for name in LEADS.masked.fields}

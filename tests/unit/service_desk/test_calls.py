@@ -202,17 +202,18 @@ def test_a_call_rings_so_often_and_can_still_end() -> None:
     check_fits(ended(99), rings, now=NOON)
 
 
-def test_who_is_known_cannot_be_assigned_and_what_waits_can() -> None:
+def test_whose_a_call_is_can_be_said_of_all_but_those_between_our_own_telephones() -> None:
     call = call_of(ringing(0, from_number="+8613800138000"))
     known = call.of(Sender(WANG, LI))
     assert (known.match, known.account_id, known.contact_id) == (Match.KNOWN, LI, WANG)
     assert call.of(Sender(WANG)).match is Match.UNKNOWN
     assert call.of(Sender(ambiguous=True)).match is Match.AMBIGUOUS
-    for waiting in (call, call.of_nobody(Match.WITHHELD), call.ignore(), call.of(Sender(ambiguous=True))):
+    open_ones = (call, call.of_nobody(Match.WITHHELD), call.ignore(), call.of(Sender(ambiguous=True)))
+    for waiting in (*open_ones, known, call.assign(WANG, None)):
         assert waiting.assign(LI, None).match is Match.BY_HAND
+    with pytest.raises(FailedPrecondition):
+        call.of_nobody(Match.INTERNAL).assign(WANG, None)
     for settled in (known, call.of_nobody(Match.INTERNAL), call.assign(LI, None)):
-        with pytest.raises(FailedPrecondition):
-            settled.assign(WANG, None)
         with pytest.raises(FailedPrecondition):
             settled.ignore()
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from crm_kit.outbound_http.addresses import LOOPBACK, Address, Reach
 from crm_service_desk.mailboxes import imap, lines
-from crm_service_desk.mailboxes.imap import Server, Session, opened
+from crm_service_desk.mailboxes.imap import Piece, Server, Session, opened
 from crm_service_desk.mailboxes.lines import MailServerError
 from crm_service_desk.mailboxes.model import Failure
 
@@ -133,16 +133,43 @@ async def test_a_folder_that_may_only_be_read_is_read() -> None:
     read_only = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT 3] .\r\n* OK [READ-ONLY] .\r\n"
     answers = {"SELECT": read_only, "UID FETCH 1": fetched_as(1, b"Subject: meter\r\n\r\n")}
     async with scripted_server(answers) as served, session_with(served) as session:
-        assert await session.read(1) == b"Subject: meter\r\n\r\n"
+        assert await session.read(1) == Piece(b"Subject: meter\r\n\r\n", 18)
         await session.mark_seen(1)
     assert not any("STORE" in each for each in served.asked)
 
 
 async def test_what_a_server_says_to_be_larger_than_was_asked_for_is_not_read_into_memory() -> None:
-    answers = {"UID FETCH 1": fetched_as(1, b"x" * 2_000_000, size=200_000_000)}
+    answers = {"UID FETCH 1": fetched_as(1, b"x" * 2_000_000, literal=200_000_000)}
     async with scripted_server(answers) as served, session_with(served) as session:
         with pytest.raises(MailServerError) as caught:
             await session.read(1)
+    assert caught.value.failure is Failure.BROKEN_OFF
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        (b'(UID 1 BODY[]<4> "a \\"b\\" \\\\")', b'a "b" \\'),
+        (b'(UID 1 FLAGS ())\r\n* 1 FETCH (UID 1 BODY[]<4> "--")', b"--"),
+        (b'(UID 1 BODY[]<4> "")', b""),
+        (b"(UID 1 BODY[] NIL)", b""),
+        (b"(UID 1 FLAGS ())", b""),
+    ],
+)
+async def test_few_bytes_are_read_however_they_are_written(told: bytes, read: bytes) -> None:
+    async with (
+        scripted_server({"UID FETCH 1": b"* 1 FETCH " + told + b"\r\n"}) as served,
+        session_with(served) as session,
+    ):
+        assert await session.read(1, 4) == Piece(read, None)
+
+
+@pytest.mark.parametrize("place", [b"", b"<0>"])
+async def test_bytes_of_another_place_than_was_asked_for_are_not_taken(place: bytes) -> None:
+    told = b"* 1 FETCH (UID 1 BODY[]" + place + b" {4}\r\nhead)\r\n"
+    async with scripted_server({"UID FETCH 1": told}) as served, session_with(served) as session:
+        with pytest.raises(MailServerError) as caught:
+            await session.read(1, 4)
     assert caught.value.failure is Failure.BROKEN_OFF
 
 

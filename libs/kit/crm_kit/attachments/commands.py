@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,7 @@ async def create_upload(
 ) -> Upload:
     """Begin to attach a file, and hold its room. ResourceExhausted while the tenant has no room left."""
     await at.check_changes(work)
+    await at.check_takes_files(work)
     name = checked_name(request.name)
     kinds.check_name(name)
     check_size(request.size_bytes, max_bytes)
@@ -82,7 +84,8 @@ async def append_upload(
     await work.flush()
     keep(work, part)
     if made is not None:
-        ATTACHMENTS.create(work, made)
+        collection, record_id = await at.held_for_files(work)
+        ATTACHMENTS.create(work, replace(made, collection=collection, record_id=record_id))
     return after
 
 

@@ -53,7 +53,7 @@ PROVEN = {
 _ZIPPED = frozenset({"zip", "docx", "xlsx", "pptx", "odt", "ods", "odp"})
 # What a browser shows by itself and runs nothing of.
 SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
-PREVIEWED = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+PREVIEWED = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf"})
 _MACH_O = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 _PROGRAMS = (b"\x7fELF", b"#!", b"\xef\xbb\xbf#!", b"L\x00\x00\x00\x01\x14\x02\x00", b"\x00asm", b"dex\n", *_MACH_O)
 

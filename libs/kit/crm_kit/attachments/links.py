@@ -21,7 +21,10 @@ _SIGNATURE_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Who made it, in which tenant, and until when it holds by the clock of machines."""
+    """Who made it, in which tenant, and until when it holds by the clock of machines.
+
+    What a service made in its own name it reads in that.
+    """
 
     tenant_id: UUID
     user_id: UUID
@@ -59,6 +62,13 @@ class Links:
 
     def _signature(self, packed: bytes, path: Sequence[str]) -> bytes:
         return hmac.digest(self._key, packed + "/".join(path).encode(), sha256)
+
+
+def path_of_file(links: Links, link: Link, path: Sequence[str]) -> str:
+    """Where the gateway hands out an attachment by a link, by its collection, its record and its own id."""
+    collection, record_id, id = path
+    above = f"/v1/{collection.replace('_', '-')}/{record_id}/attachments"
+    return f"{above}/{id}:download?link={links.made(link, path)}"
 
 
 def maker_of(sent: str) -> tuple[UUID, UUID]:

@@ -18,7 +18,7 @@ _SEQUENTIAL, _TABLES, _SCAN, _FIRST_NOTE = (0xFFC0, 0xFFC1), (0xFFC4, 0xFFDB, 0x
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 
 turn = asyncio.Semaphore(1)
-"""Held by who makes one, from before its image is read: several at once would take that many times the memory."""
+"""Held by who makes one, from before its file is read: several at once would take that many times the memory."""
 
 
 async def preview_of(content: bytes, pixels: int) -> bytes:

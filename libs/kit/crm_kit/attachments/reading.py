@@ -7,6 +7,8 @@ from crm.resource.v1 import attachments_pb2 as pb
 from sqlalchemy import Select, bindparam, select
 
 from crm_kit.attachments.contents import Contents, keep
+from crm_kit.attachments.first_pages import MEDIA_TYPE as PDF
+from crm_kit.attachments.first_pages import first_page_of
 from crm_kit.attachments.model import Attachment, State
 from crm_kit.attachments.previews import MAX_BYTES, MEDIA_TYPE, no_preview, preview_of, turn
 from crm_kit.attachments.queries import Part, parts_of, size_of_preview
@@ -47,7 +49,7 @@ async def content_of(reader: ReadSession, contents: Contents, found: Attachment,
 async def size_with_preview(reader: ReadSession, contents: Contents, found: Attachment, pixels: int) -> int:
     """How many bytes the preview has, made if it has to be."""
     if not found.has_preview:
-        raise no_preview(f"there are previews of images, and this is {found.content_type}")
+        raise no_preview(f"there are previews of images and PDFs, and this is {found.content_type}")
     size = await size_of_preview(reader, found.id, pixels)
     if size is not None:
         return size
@@ -63,7 +65,7 @@ async def _made(reader: ReadSession, contents: Contents, found: Attachment, pixe
     """Make the preview, and say how many bytes it has."""
     of_file = await parts_of(reader, found.id, 0, found.size_bytes)
     whole = b"".join([some async for some in contents.all_of(reader.tenant_id, of_file)])
-    picture = await preview_of(whole, pixels)
+    picture = await (first_page_of if found.content_type == PDF else preview_of)(whole, pixels)
     part = await contents.store(reader.actor, reader.now, found.id, 0, picture, preview_pixels=pixels)
     return await _kept(reader, found.id, part, pixels)
 

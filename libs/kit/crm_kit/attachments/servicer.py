@@ -9,7 +9,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from crm_kit.attachments import commands
 from crm_kit.attachments.contents import Contents
-from crm_kit.attachments.links import LASTS, Link, Links
+from crm_kit.attachments.links import LASTS, Link, Links, path_of_file
 from crm_kit.attachments.model import Upload
 from crm_kit.attachments.place import Place
 from crm_kit.attachments.queries import find_attachment, get_attachment, get_upload
@@ -18,6 +18,7 @@ from crm_kit.attachments.resource import ATTACHMENTS, OF_RECORD
 from crm_kit.database.work import Reader, ReadSession, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.errors import NotFound, Unauthenticated
+from crm_kit.identity.access import SERVICE_USER, Actor
 from crm_kit.paging import PageTokens
 from crm_kit.resource.writing import Resource
 from crm_kit.rpc.methods import PUBLIC
@@ -55,11 +56,13 @@ class AttachmentServicer:
     ) -> pb.AttachmentUpload:
         at, id = await self._at(request, work), UUID(request.id)
         upload = await commands.append_upload(work, at, self._contents, id, request.offset, request.content)
-        return upload_to_pb(upload)
+        # Where it has become an attachment, that is read back.
+        await work.flush()
+        return await self._uploaded(work, upload)
 
     async def GetAttachmentUpload(self, request: pb.GetAttachmentUploadRequest, reader: Reader) -> pb.AttachmentUpload:
         at = await self._at(request, reader)
-        return upload_to_pb(await get_upload(reader, *at.record, UUID(request.id)))
+        return await self._uploaded(reader, await get_upload(reader, *at.record, UUID(request.id)))
 
     async def DeleteAttachmentUpload(self, request: pb.DeleteAttachmentUploadRequest, work: UnitOfWork) -> Empty:
         at = await self._at(request, work)
@@ -90,9 +93,7 @@ class AttachmentServicer:
         actor = reader.actor
         # By the clock of machines, whatever that of a sandbox shows: who uses the link brings no tenant.
         link = Link(actor.tenant_id, actor.user_id, reader.now - actor.access.clock_offset + LASTS)
-        made = self._links.made(link, path_of(request))
-        above = f"/v1/{request.collection.replace('_', '-')}/{request.record_id}/attachments"
-        answer = pb.AttachmentLink(path=f"{above}/{request.id}:download?link={made}")
+        answer = pb.AttachmentLink(path=path_of_file(self._links, link, path_of(request)))
         answer.expire_time.FromDatetime(link.expire_time)
         return answer
 
@@ -101,12 +102,18 @@ class AttachmentServicer:
     ) -> pb.AttachmentContent:
         link = self._links.read(request.link, path_of(request), now=reader.now)
         try:
-            actor = await self._directory.user(link.tenant_id, link.user_id)
+            actor = await self._maker(link)
         except Unauthenticated:
             raise self._links.invalid() from None
         scope = actor.access.scope(self._of(request).permission)
         now = reader.now + actor.access.clock_offset
         return await self._read(request, ReadSession(reader.database, actor, scope=scope, now=now))
+
+    async def _maker(self, link: Link) -> Actor:
+        """Who reads by a link: whoever made it, with what they may by now."""
+        if link.user_id == SERVICE_USER:
+            return await self._directory.service(link.tenant_id)
+        return await self._directory.user(link.tenant_id, link.user_id)
 
     def permission_of(self, request: Any) -> str:
         """What a request needs: the permission to read the collection that it names, unless a link has seen to that."""
@@ -116,6 +123,13 @@ class AttachmentServicer:
         at = await self._at(request, reader)
         found = await get_attachment(reader, *at.record, UUID(request.id))
         return await content_of(reader, self._contents, found, request)
+
+    async def _uploaded(self, reader: Reader, upload: Upload) -> pb.AttachmentUpload:
+        """An upload, and where the attachment is that it has become."""
+        message = upload_to_pb(upload)
+        if upload.complete and (made := await ATTACHMENTS.find(reader, upload.id)) is not None:
+            message.collection, message.record_id = made.collection, str(made.record_id)
+        return message
 
     async def _at(self, request: Any, reader: Reader) -> Place:
         """The record that a request names; NotFound when the caller may not read it."""

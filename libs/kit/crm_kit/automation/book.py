@@ -130,7 +130,9 @@ def book_of(database: Database) -> RuleBook:
 
 def bytes_of(rules: Iterable[AutomationRule]) -> int:
     """What a tenant's rules take of memory, estimated by what they say."""
-    said = [len(orjson.dumps([each.actions, each.filter, each.filter_before])) for each in rules]
+    said = [
+        len(orjson.dumps([each.actions, each.filter, each.filter_before, each.trigger.task_filter])) for each in rules
+    ]
     return OBJECT_BYTES * (1 + len(said)) + BYTES_PER_BYTE * sum(said)
 
 
@@ -142,9 +144,12 @@ async def compiled_rule(reader: Reader, watched: Watched, rule: AutomationRule) 
     try:
         after, _ = await listing.read(reader, rule.filter)
         before, _ = await listing.read(reader, rule.filter_before)
+        # What has no tasks has no filter of them.
+        tasks = watched.tasks.listing if watched.tasks is not None else listing
+        of_task, _ = await tasks.read(reader, rule.trigger.task_filter)
     except InvalidArgument as error:
         return CompiledRule(rule, broken=error)
-    return CompiledRule(rule, Condition.of(after), Condition.of(before))
+    return CompiledRule(rule, Condition.of(after), Condition.of(before), Condition.of(of_task))
 
 
 def broken_action(watched: Watched, rule: AutomationRule) -> FailedPrecondition | None:
@@ -187,10 +192,11 @@ def measure_active() -> Select[Any]:
     """How many rules of a collection are `active`, and the `bytes` of what they and the one with this `id` say."""
     rules = automation_rules.c
     is_active = rules.state == State.ACTIVE
-    said = [func.octet_length(each) for each in (cast(rules.actions, Text), rules.filter, rules.filter_before)]
+    of_task = func.coalesce(rules.trigger["task_filter"].astext, "")
+    said = [func.octet_length(each) for each in (cast(rules.actions, Text), rules.filter, rules.filter_before, of_task)]
     return select(
         func.count().filter(is_active).label("active"),
-        func.coalesce(func.sum(said[0] + said[1] + said[2]), 0).label("bytes"),
+        func.coalesce(func.sum(said[0] + said[1] + said[2] + said[3]), 0).label("bytes"),
     ).where(
         rules.tenant_id == bindparam("tenant_id"),
         rules.collection == bindparam("collection"),

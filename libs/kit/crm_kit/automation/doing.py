@@ -216,7 +216,6 @@ async def readers_among(
     """Those of the users who are active and may read the record with these fields, by the directory as it is now."""
     resource = watched.resource
     heads = {path.partition(".")[0] for path in fields}
-    tells_masked = resource.masked is not None and not resource.masked.fields.isdisjoint(heads)
     for id in user_ids:
         row = await work.one(access_of_user(), user_id=id)
         if row is None or not row["active"]:
@@ -228,6 +227,7 @@ async def readers_among(
         with work.acting_as(reader, reader.access.scope(resource.permission)), counting(work, READING):
             record = await resource.find(work, record_id)
             shown = None if record is None else resource.whole_message(work, record)
+            tells_masked = not resource.masked_from(work).isdisjoint(heads)
             may_read = shown is not None and not (tells_masked and resource.is_masked(work, shown))
         if may_read:
             yield id

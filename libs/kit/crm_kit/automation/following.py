@@ -6,7 +6,8 @@ with the run that says so, of which there is one for each rule and event: what i
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from crm_kit.automation.book import book_of
 from crm_kit.automation.matching import CompiledRule, Group, Happening, RulesByEvent, matches
 from crm_kit.automation.occasions import Happened
 from crm_kit.automation.running import OutdatedError, Runner
-from crm_kit.automation.watched import CHANGED_FIELDS, Watched
+from crm_kit.automation.values import RecordValues
+from crm_kit.automation.watched import CHANGED_FIELDS, TASK_EVENTS, Watched
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database
 from crm_kit.database.work import ReadSession
@@ -32,6 +34,26 @@ from crm_kit.wire import time_from
 
 # How often the rules of an event are looked up anew, because one has changed meanwhile, before it is sent again.
 TRIES = 5
+
+
+TASK = "task"
+EVENTS_OF_TASKS = {type: name for name, type in TASK_EVENTS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What happened to a record of a collection, or to a task at one."""
+
+    watched: Watched
+    event: str
+    task: Any = None
+
+    def takes(self, compiled: CompiledRule, context_of: Callable[[UUID], FilterContext]) -> bool:
+        """Whether the rule is for such a task; one that is broken is for any, and says so."""
+        tasks, activator_id = self.watched.tasks, compiled.rule.activator_id
+        if compiled.broken is not None or tasks is None or activator_id is None:
+            return compiled.broken is not None
+        return compiled.task_filter.takes(Values(RecordValues(tasks, self.task)), context_of(activator_id))
 
 
 # Of several failures the one that says best how to go on: anew, later, or by counting what went wrong.
@@ -62,37 +84,65 @@ class Following:
 
     def follow(self, consumers: Consumers) -> None:
         """Subscribe to every event that can set a rule off."""
-        for payload in {event for each in self._watched.values() for event in each.events.values()}:
+        watched = self._watched.values()
+        for payload in {event for each in watched for event in (*each.events.values(), *each.task_events.values())}:
             consumers.follow(payload, self.handle)
 
     async def handle(self, envelope: Event, told: Message) -> None:
         """Run the rules that an event sets off, each once however often it comes."""
-        watched = self._by_noun.get(envelope.aggregate_type)
-        if watched is None:
+        heard = self._heard(envelope, told)
+        if heard is None:
             return
-        event = watched.resource.action_of(type(told))
         for _ in range(TRIES - 1):
             try:
-                await self._run_all(watched, event, envelope, told)
+                await self._run_all(heard, envelope, told)
             except OutdatedError:
                 book_of(self._database).forget(id_from_text(envelope.tenant_id))
             else:
                 return
-        await self._run_all(watched, event, envelope, told)
+        await self._run_all(heard, envelope, told)
 
-    async def _run_all(self, watched: Watched, event: str, envelope: Event, told: Any) -> None:
-        tenant_id = id_from_text(envelope.tenant_id)
+    def _heard(self, envelope: Event, told: Any) -> "Heard | None":
+        """What an event tells of; None of what no rule can be for."""
+        if envelope.aggregate_type == TASK:
+            watched = self._watched.get(told.task.collection)
+            return None if watched is None else Heard(watched, EVENTS_OF_TASKS[type(told)], told.task)
+        watched = self._by_noun.get(envelope.aggregate_type)
+        return None if watched is None else Heard(watched, watched.resource.action_of(type(told)))
+
+    async def _run_all(self, heard: "Heard", envelope: Event, told: Any) -> None:
+        tenant_id, watched, event = id_from_text(envelope.tenant_id), heard.watched, heard.event
         groups = (await self._rules_of(tenant_id)).get((watched.collection, event))
         if not groups:
             return
-        shown = getattr(told, watched.resource.place_in(type(told)))
-        changed_fields = getattr(told, CHANGED_FIELDS, ())
-        occasion = Happened.of(watched, envelope, event, shown, changed_fields)
+        changed_fields = () if heard.task else getattr(told, CHANGED_FIELDS, ())
+        occasion = await self._occasion(heard, envelope, told, changed_fields)
+        if occasion is None:
+            return
         happening = Happening(watched.collection, event, time_from(envelope.occur_time), changed_fields)
         contexts = await self._contexts_of(tenant_id, groups)
         matching = matches(groups, happening, Values(occasion.values), contexts)
+        if heard.task is not None:
+            matching = [each for each in matching if heard.takes(each, contexts)]
         if matching:
             await self._run_each(matching, occasion)
+
+    async def _occasion(
+        self, heard: "Heard", envelope: Event, told: Any, changed_fields: Collection[str]
+    ) -> Happened | None:
+        """What rules run on; None where the record of a task is no more."""
+        watched = heard.watched
+        resource = watched.resource
+        if heard.task is None:
+            shown = getattr(told, resource.place_in(type(told)))
+            return Happened.of(watched, envelope, heard.event, shown, changed_fields)
+        # An event of a task does not have the record.
+        reader, id = await self._reader(id_from_text(envelope.tenant_id)), id_from_text(heard.task.record_id)
+        record = await resource.find(reader, id)
+        if record is None:
+            return None
+        shown = resource.whole_message(reader, record)
+        return Happened.of_task(watched, envelope, heard.event, shown, record.version, id)
 
     async def _run_each(self, rules: Sequence[CompiledRule], occasion: Happened) -> None:
         """Run all; what one of them fails with keeps none of the others from running."""

@@ -41,12 +41,13 @@ ALL = Condition.of(EVERYTHING)
 class CompiledRule:
     """A version of a rule with its filters read and made ready.
 
-    `broken` is why they cannot be, as of a custom field that is gone.
+    `broken` is why they cannot be, as of a custom field that is gone. `task_filter` takes values of a task.
     """
 
     rule: AutomationRule
     filter: Condition = ALL
     filter_before: Condition = ALL
+    task_filter: Condition = ALL
     broken: CrmError | None = None
 
     def takes(self, time: datetime, after: Values, context: FilterContext) -> bool:

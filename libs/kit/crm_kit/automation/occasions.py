@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID, uuid5
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from crm_kit.automation.matching import CompiledRule
 from crm_kit.automation.runs.model import Cause
 from crm_kit.automation.values import RecordValues, values_before
-from crm_kit.automation.watched import Watched
+from crm_kit.automation.watched import TASK_OVERDUE, Watched
 from crm_kit.database.work import UnitOfWork
 from crm_kit.filtering.evaluation import Values
 from crm_kit.filtering.tree import Filter
@@ -31,7 +31,7 @@ class Occasion(ABC):
     """Of which record, in which version; `event` is what it is called, `event_id` by what it is known again.
 
     `time` is when it happened or was due; `due_time` the same of what was due. `causes` are the rules from which it
-    followed, as events have them.
+    followed, as events have them. `overdue_task_id` is that of a task which was not done in time.
     """
 
     watched: Watched
@@ -43,6 +43,7 @@ class Occasion(ABC):
     time: datetime
     causes: Sequence[event_pb2.Cause] = ()
     due_time: datetime | None = None
+    overdue_task_id: UUID | None = None
 
     @abstractmethod
     async def concerns(self, work: UnitOfWork, compiled: CompiledRule) -> bool:
@@ -61,7 +62,7 @@ class Occasion(ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Happened(Occasion):
-    """An event: the record right after it, and of an update which fields changed."""
+    """An event: the record right after it, and of an update which fields changed; of a task, the record by then."""
 
     shown: Message
     values: RecordValues
@@ -86,14 +87,23 @@ class Happened(Occasion):
             changed_fields=changed_fields,
         )
 
+    @classmethod
+    def of_task(
+        cls, watched: Watched, envelope: event_pb2.Event, event: str, shown: Message, version: int, record_id: UUID
+    ) -> "Happened":
+        """What an envelope tells of a task at a record, which is `shown` in a version."""
+        told = cls.of(watched, envelope, event, shown, ())
+        overdue = told.record_id if event == TASK_OVERDUE else None
+        return replace(told, record_id=record_id, record_version=version, overdue_task_id=overdue)
+
     async def concerns(self, work: UnitOfWork, compiled: CompiledRule) -> bool:
         """Whether the activator sees the record, and all that sets the rule off; and as it was."""
         resource = self.watched.resource
         record = await resource.find(work, self.record_id)
         if record is None:
             return False
-        masked = resource.masked
-        if masked is not None and compiled.tells_of(masked.fields, self.event, self.changed_fields):
+        masked = resource.masked_from(work)
+        if masked and compiled.tells_of(masked, self.event, self.changed_fields):
             for shown in (self.shown, resource.whole_message(work, record)):
                 if resource.is_masked(work, shown):
                     return False

@@ -4,6 +4,7 @@ The calls are those of the API, made as whoever activated the rule and with the 
 refuses ends the run: nothing of it becomes true, and the run that is kept says why.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,13 +31,19 @@ from crm_kit.automation.runs.model import (
     is_too_deep,
     loop_of,
 )
-from crm_kit.automation.runs.queries import count_following, count_stopped, run_that_led_to, standing_of_rule
+from crm_kit.automation.runs.queries import (
+    count_following,
+    count_stopped,
+    run_that_created,
+    run_that_led_to,
+    standing_of_rule,
+)
 from crm_kit.automation.runs.resource import RUNS
 from crm_kit.automation.spoken import spoken_of
 from crm_kit.automation.timing.commands import set_timer
-from crm_kit.automation.watched import Watched
+from crm_kit.automation.watched import CREATE, Watched
 from crm_kit.clock import TenantClock
-from crm_kit.database.connections import Database
+from crm_kit.database.connections import Database, Record
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import Reader, UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
@@ -140,12 +147,17 @@ class Runner:
         stopped = loop_in(chain, rule) or await excess_in(work, rule, occasion)
         subject = Subject(rule, occasion.watched, occasion.record_id, occasion.record_version, occasion.time)
         done = await self._do_all(work, subject)
+        left_out = None if isinstance(done, Refused) else first_left_out(done)
         if isinstance(done, Refused):
             return done
+        if left_out is not None and all(each.reason for each in done):
+            return left_out
         if stopped is not None:
             # Where nothing would be told of it, nothing follows from it: the circle has come to its end by itself.
             return stopped if work.wakes_relay else None
         run = replace(new_run(rule, occasion, now=work.now), effects=done, causes=tuple(chain))
+        if left_out is not None:
+            run = partly_done(run, left_out)
         work.insert(automation_runs, RUNS.row_of(run))
         await work.commit()
         return None
@@ -163,19 +175,28 @@ class Runner:
             done = await self._do_all(work, subject)
         finally:
             await work.close()
-        return done if isinstance(done, Refused) else None
+        return done if isinstance(done, Refused) else first_left_out(done)
 
     async def _do_all(self, work: UnitOfWork, subject: Subject) -> tuple[Effect, ...] | Refused:
-        """Do the actions one after the other, up to the first that is refused."""
+        """Do the actions one after the other, up to the first that is refused.
+
+        What others have kept the rule from, as a message to who gets no more of them, is left out alone.
+        """
         work.asks_others = False
         effects: list[Effect] = []
-        for number, action in enumerate(subject.rule.actions, 1):
+        actions = subject.rule.actions
+        for number, action in enumerate(actions, 1):
             try:
-                effects.append(await self._doing.do(work, action, subject))
+                # Only what creates a record is left out alone, and only beside something else.
+                part = work.whole() if action.creation is not None and len(actions) > 1 else contextlib.nullcontext()
+                async with part:
+                    effects.append(await self._doing.do(work, action, subject))
             except (Conflict, Unavailable):
                 raise
             except CrmError as error:
-                return replace(refused_by(error), action=number)
+                if error.reason not in BLAMELESS or len(actions) == 1:
+                    return replace(refused_by(error), action=number)
+                effects.append(Effect(CREATE, "", reason=error.reason, detail=error.detail))
         return tuple(effects)
 
     async def _keep_refused(self, rule: AutomationRule, occasion: Occasion, refused: Refused) -> None:
@@ -252,13 +273,20 @@ async def chain_of(work: UnitOfWork, rule: AutomationRule, occasion: Occasion) -
     """The rules from which an occasion followed.
 
     Where the time of the last change has set the rule off, that is the one that made this change, within a day, and
-    what had led to that.
+    what had led to that; where a task was not done in time, the one that made the task.
     """
+    if occasion.overdue_task_id is not None:
+        created = str(occasion.overdue_task_id)
+        return made_by(await work.one(run_that_created(), record_id=occasion.record_id, created_id=created))
     timing = rule.trigger.date_reached
     if timing is None or timing.field != UPDATE_TIME:
         return occasion.chain
     since, etag = work.now - CIRCLE_WITHIN, etag_of(occasion.record_version)
-    row = await work.one(run_that_led_to(), record_id=occasion.record_id, etag=etag, since=since)
+    return made_by(await work.one(run_that_led_to(), record_id=occasion.record_id, etag=etag, since=since))
+
+
+def made_by(row: Record | None) -> Sequence[Cause]:
+    """The rule of a run, and what had led to that; none without one."""
     if row is None:
         return ()
     before = (Cause(UUID(each["rule_id"]), each["display_name"], each["collection"]) for each in row["causes"])
@@ -283,6 +311,20 @@ def refused_by(error: CrmError) -> Refused:
     """As a caller would have been told."""
     fields = tuple(dict.fromkeys(each.field for each in error.violations))
     return Refused(State.FAILED, error.reason, error.detail, fields)
+
+
+def first_left_out(effects: Sequence[Effect]) -> Refused | None:
+    """Why the first action was not done that was left out; None where all were done."""
+    for number, each in enumerate(effects, 1):
+        if each.reason:
+            return Refused(State.FAILED, each.reason, each.detail, action=number)
+    return None
+
+
+def partly_done(run: AutomationRun, left_out: Refused) -> AutomationRun:
+    """The run with all but some of its actions done, the first of which was left out for this."""
+    reason, detail, action = left_out.reason, left_out.detail, left_out.action
+    return replace(run, state=State.PARTLY_DONE, reason=reason, detail=detail, failed_action=action)
 
 
 def new_run(rule: AutomationRule, occasion: Occasion, *, now: Any) -> AutomationRun:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm.options.v1 import options_pb2
-from crm.resource.v1 import tasks_pb2
+from crm.resource.v1 import events_pb2, tasks_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -18,12 +18,21 @@ from crm_kit.errors import NotFound
 from crm_kit.events.payloads import events_of
 from crm_kit.resource.values import DeclarationError
 from crm_kit.resource.writing import Resource
-from crm_kit.tasks.resource import tasks_of
+from crm_kit.tasks.resource import Tasks, tasks_of
 
 UPDATE, CREATE = "update", "create"
 CREATE_TASK = "/crm.resource.v1.TaskService/CreateTask"
 UPDATED = "UPDATED"
 CHANGED_FIELDS = "changed_fields"
+TASK_OVERDUE = "TASK_OVERDUE"
+TASK_EVENTS: Mapping[str, type[Message]] = {
+    "TASK_CREATED": events_pb2.TaskCreated,
+    "TASK_UPDATED": events_pb2.TaskUpdated,
+    "TASK_COMPLETED": events_pb2.TaskCompleted,
+    "TASK_CANCELLED": events_pb2.TaskCancelled,
+    "TASK_REOPENED": events_pb2.TaskReopened,
+    TASK_OVERDUE: events_pb2.TaskOverdue,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,8 @@ class Creatable:
 class Watched:
     """A collection that rules can be for.
 
-    `events`: by what the history calls them, the events that carry one of its records. `calls`: by verb.
+    `events`: by what the history calls them, the events that carry one of its records. `task_events`: those of `tasks`
+    at its records, where they have some, as `TASK_COMPLETED`. `calls`: by verb.
     `submissions`: the verbs that approval can be asked for. `targets`: the fields that name a record of a collection of
     the same service that rules can call, with that collection. `creatable`: the collections of
     the service of which rules can create records, and tasks at their own.
@@ -74,6 +84,11 @@ class Watched:
     submissions: Mapping[str, Approvable]
     targets: Mapping[str, str]
     creatable: Mapping[str, Creatable]
+    tasks: Tasks | None = None
+
+    @property
+    def task_events(self) -> Mapping[str, type[Message]]:
+        return TASK_EVENTS if self.tasks is not None else {}
 
     @property
     def collection(self) -> str:
@@ -101,6 +116,7 @@ def watched_among(
             submissions[name],
             _targets(each, called),
             {**creatable, **dict(_tasks(each))},
+            tasks_of(each) if each.is_discussed else None,
         )
         for name, (each, calls) in called.items()
     }

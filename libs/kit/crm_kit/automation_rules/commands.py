@@ -114,6 +114,7 @@ async def check_rule(
     else:
         await check_filter(reader, watched, rule.filter, field="filter")
     await check_filter(reader, watched, rule.filter_before, field="filter_before")
+    await check_task_filter(reader, watched, rule.trigger.task_filter)
     for index, action in enumerate(rule.actions):
         place = f"{PLACE}.actions[{index}]"
         target = target_of(called, watched, action, place=place)
@@ -160,7 +161,8 @@ def check_trigger(watched: Watched, rule: AutomationRule, custom: Mapping[str, C
     """InvalidArgument for events, fields and dates that the collection does not have."""
     trigger, place = rule.trigger, f"{PLACE}.trigger"
     for index, event in enumerate(trigger.events):
-        require_one_of(event, watched.events, field=f"{place}.events[{index}]")
+        require_one_of(event, {*watched.events, *watched.task_events}, field=f"{place}.events[{index}]")
+    check_tasks_apart(watched, rule, place=place)
     if trigger.changed_fields and UPDATED not in trigger.events:
         raise invalid_field(f"{place}.changed_fields", "updated_only", f"goes with the event {UPDATED} only")
     fields = [name for name, each in watched.resource.contract.items() if each.changeable and name != CUSTOM]
@@ -173,6 +175,33 @@ def check_trigger(watched: Watched, rule: AutomationRule, custom: Mapping[str, C
         raise invalid_field(f"{PLACE}.filter_before", "events_only", "goes with events only")
     if trigger.date_reached is not None:
         check_date(trigger.date_reached, dates_of(watched, custom), place=f"{place}.date_reached")
+
+
+def check_tasks_apart(watched: Watched, rule: AutomationRule, *, place: str) -> None:
+    """InvalidArgument for events of tasks beside those of records, and for what does not go with either."""
+    of_tasks = [event in watched.task_events for event in rule.trigger.events]
+    if any(of_tasks) and not all(of_tasks):
+        detail = "a rule goes by events of tasks or by those of the record; make two rules"
+        raise invalid_field(f"{place}.events", "tasks_apart", detail)
+    if rule.trigger.task_filter and not any(of_tasks):
+        raise invalid_field(f"{place}.task_filter", "tasks_only", "goes with events of tasks only")
+    if rule.filter_before and any(of_tasks):
+        detail = "does not go with events of tasks: they do not change the record"
+        raise invalid_field(f"{PLACE}.filter_before", "not_of_tasks", detail)
+
+
+async def check_task_filter(reader: Reader, watched: Watched, text: str) -> None:
+    """InvalidArgument INVALID_FILTER as of the list of tasks, or for what events do not have of a task."""
+    if not text or watched.tasks is None:
+        return
+    place = f"{PLACE}.trigger.task_filter"
+    try:
+        tree, _ = await watched.tasks.listing.read(reader, text)
+    except InvalidArgument as error:
+        raise placed(error, place) from None
+    for path in sorted(fields_of(tree)):
+        if path not in watched.tasks.versioned:
+            raise invalid_field(place, "not_in_rules", f"rules do not compare {path}", metadata={"name": path})
 
 
 def check_date(timing: DateReached, dates: Mapping[str, Field], *, place: str) -> None:

@@ -22,6 +22,7 @@ from crm_kit.automation_rules.commands import check_rule
 from crm_kit.automation_rules.forecast import taken_by_time
 from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader, ReadSession
+from crm_kit.errors import invalid_field
 from crm_kit.filtering.evaluation import Values
 from crm_kit.listing import PageOf, context_of
 from crm_kit.paging import PageTokens
@@ -58,6 +59,8 @@ async def try_rule(
     """Try a rule as the reader, on the records of a page. InvalidArgument, PermissionDenied as if it was activated."""
     await check_rule(reader, runner.called, rule, before=rule)
     require_permissions(reader.actor, watched, rule, runner.called)
+    if watched.task_events.keys() & {*rule.trigger.events}:
+        raise invalid_field("id", "not_tried", "a rule that tasks set off cannot be tried")
     resource = watched.resource
     own = ReadSession(
         reader.database, reader.actor, scope=reader.actor.access.scope(resource.permission), now=reader.now
@@ -91,7 +94,7 @@ def taken_of(
 ) -> Iterator[Record]:
     """Those of a record's changes, the newest first, that the rule takes."""
     resource, rule, context = watched.resource, compiled.rule, context_of(reader)
-    masked = frozenset() if resource.masked is None else resource.masked.fields
+    masked = resource.masked_from(reader)
     is_masked_now = resource.is_masked(reader, resource.whole_message(reader, record))
     for change, then in states(watched, record, changes):
         fields = [field["field"] for field in change["fields"]]

@@ -233,19 +233,42 @@ class UnitOfWork:
     @contextlib.asynccontextmanager
     async def undone(self) -> AsyncIterator[None]:
         """What is gathered and sent in the block is undone at its end; what was before stays, and is seen in it."""
-        await self.flush()
-        connection = await self._connected()
-        savepoint = connection.transaction()
-        await savepoint.start()
-        before, after = list(self.before_commit), list(self.after_commit)
-        kept = self.wakes_relay, self.told, dict(self.known), dict(self.names)
+        savepoint, forget = await self._begin_part()
         try:
             yield
         finally:
-            self.pending, self.before_commit, self.after_commit = [], before, after
-            self.wakes_relay, self.told, self.known, self.names = kept
+            forget()
             with contextlib.suppress(*UNAVAILABLE):
                 await savepoint.rollback()
+
+    @contextlib.asynccontextmanager
+    async def whole(self) -> AsyncIterator[None]:
+        """What is gathered and sent in the block stays where it ends well; where it fails, nothing of it does."""
+        savepoint, forget = await self._begin_part()
+        try:
+            yield
+            await self.flush()
+        except BaseException:
+            forget()
+            with contextlib.suppress(*UNAVAILABLE):
+                await savepoint.rollback()
+            raise
+        with Translated(self.database.violations):
+            await savepoint.commit()
+
+    async def _begin_part(self) -> tuple[Transaction, Callable[[], None]]:
+        """A savepoint behind all that was gathered, and how to forget what is gathered after it."""
+        await self.flush()
+        savepoint = (await self._connected()).transaction()
+        await savepoint.start()
+        before, after = list(self.before_commit), list(self.after_commit)
+        kept = self.wakes_relay, self.told, dict(self.known), dict(self.names)
+
+        def forget() -> None:
+            self.pending, self.before_commit, self.after_commit = [], before, after
+            self.wakes_relay, self.told, self.known, self.names = kept
+
+        return savepoint, forget
 
     async def release(self) -> None:
         """Give the connection back while something else is waited for; only before anything was flushed."""

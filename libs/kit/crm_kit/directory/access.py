@@ -51,6 +51,7 @@ def access_of_user() -> Any:
             tenant.c.clock_offset,
             tenant.c.time_zone,
             tenant.c.default_region,
+            tenant.c.unmasked_fields,
         )
         .join(tenant, tenant.c.tenant_id == user.c.tenant_id)
         .where(user.c.tenant_id == bindparam("tenant_id"), user.c.id == bindparam("user_id"))
@@ -89,6 +90,7 @@ def access_from(row: Record) -> Access:
         clock_offset=row["clock_offset"],
         time_zone=row["time_zone"],
         default_region=row["default_region"],
+        unmasked=frozenset(row["unmasked_fields"]),
         hidden=hidden_by(RoleFields(role["grants"], role["hidden"]) for role in roles),
     )
 

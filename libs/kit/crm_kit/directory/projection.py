@@ -34,11 +34,12 @@ def project_tenant(
     time_zone: str = DEFAULT_ZONE,
     default_region: str = DEFAULT_REGION,
     change_proposal_days: int = ANSWER_DAYS,
+    unmasked_fields: Sequence[str] = (),
 ) -> None:
-    """A tenant's state, clock, time zone and country, and how soon it answers proposals."""
+    """A tenant's state, clock, time zone and country, how soon it answers proposals, and what it masks."""
     row = {"id": id, "slug": slug, "active": active, "sandbox": sandbox, "clock_offset": clock_offset}
     chosen = {"time_zone": time_zone, "default_region": default_region, "change_proposal_days": change_proposal_days}
-    put_newest(work, access_tenants, row | chosen | {"version": version})
+    put_newest(work, access_tenants, row | chosen | {"unmasked_fields": list(unmasked_fields), "version": version})
 
 
 def project_user(
@@ -155,6 +156,7 @@ def _take_tenant(work: UnitOfWork, tenant: tenants_pb2.Tenant, version: int) -> 
         time_zone=tenant.time_zone or DEFAULT_ZONE,
         default_region=tenant.default_region or DEFAULT_REGION,
         change_proposal_days=tenant.change_proposal_days or ANSWER_DAYS,
+        unmasked_fields=tenant.unmasked_fields,
         version=version,
     )
 

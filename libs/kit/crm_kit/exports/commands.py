@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.resource.v1 import events_pb2 as events
-from sqlalchemy import BigInteger, DateTime, Text, bindparam, update
+from sqlalchemy import BigInteger, DateTime, Text, bindparam, delete, update
 
 from crm_kit.attachments.contents import discard, keep
 from crm_kit.attachments.queries import Part
@@ -18,7 +18,7 @@ from crm_kit.database.work import UnitOfWork, counting
 from crm_kit.errors import CrmError, FailedPrecondition
 from crm_kit.exports.columns import check_columns
 from crm_kit.exports.model import MAX_BYTES, VERB, Asked, Export
-from crm_kit.exports.queries import find_export
+from crm_kit.exports.queries import find_export, get_finished, gone
 from crm_kit.identity.membership import READING
 from crm_kit.ids import new_id
 from crm_kit.jobs.calling import Changeable
@@ -120,6 +120,23 @@ async def cancel_export(work: UnitOfWork, on: Changeable, before: Job) -> Job:
     return end_job(work, on, before, after)
 
 
+async def delete_file(work: UnitOfWork, collection: str, id: UUID) -> None:
+    """The file of an export of one's own goes before its week is over, and its room is free.
+
+    NotFound where there is none, or no more; FailedPrecondition before it has succeeded; PermissionDenied for that of
+    somebody else.
+    """
+    before, _ = await get_finished(work, collection, id)
+    # Who sweeps, or deletes it as well, may have been first: its room is given back once.
+    await work.flush()
+    row = await work.one(forget_export(), job_id=id)
+    if row is None:
+        raise gone()
+    discard(work, id)
+    give_back_room(work, row["size_bytes"])
+    JOBS.save(work, before, before.without_file(work.now), events.JobFileDeleted)
+
+
 async def drop(work: UnitOfWork, job_id: UUID) -> None:
     """Gather that the file of an export goes, with its room."""
     export = await find_export(work, job_id)
@@ -134,6 +151,15 @@ def check_size(size_bytes: int) -> None:
     if size_bytes > MAX_BYTES:
         detail = f"the records have more than {MAX_BYTES} bytes, which is the most that one export may have"
         raise FailedPrecondition(detail, metadata={"rule": "export_too_large", "max_bytes": str(MAX_BYTES)})
+
+
+@statement
+def forget_export() -> Any:
+    return (
+        delete(exports)
+        .where(exports.c.tenant_id == bindparam("tenant_id"), exports.c.job_id == bindparam("job_id"))
+        .returning(exports.c.size_bytes)
+    )
 
 
 @statement

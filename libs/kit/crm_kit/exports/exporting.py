@@ -22,7 +22,7 @@ from crm_kit.directory.access import Directory
 from crm_kit.errors import Conflict, CrmError, ResourceExhausted, Unavailable
 from crm_kit.exports.commands import fail_export, keep_records
 from crm_kit.exports.exportable import Exportable
-from crm_kit.exports.model import PAGE_SIZE, PART_BYTES, Asked, Export, in_parts
+from crm_kit.exports.model import PAGE_SIZE, PART_BYTES, Asked, Export, in_parts, room_of_exports
 from crm_kit.exports.queries import find_export
 from crm_kit.jobs.commands import start_job
 from crm_kit.jobs.model import Job, State
@@ -34,7 +34,10 @@ BUSY = timedelta(seconds=5)
 
 
 class Exporting:
-    """Carries out the exports of a service. Files of a tenant take `max_tenant_bytes` at most, others included."""
+    """Carries out the exports of a service.
+
+    Files of a tenant, those that people attach included, have `max_tenant_bytes`; what exports may fill of it is less.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Exporting:
         self._directory = directory
         self._contents = contents
         self._exportables = exportables
-        self._max_tenant_bytes = max_tenant_bytes
+        self._room = room_of_exports(max_tenant_bytes)
 
     async def take_turn(self, tenant_id: UUID, job: Job, end: float) -> timedelta:
         """Carry an export on until `end`, on the clock of the process, and say how long it waits for its next turn."""
@@ -97,7 +100,7 @@ class Exporting:
                 parts,
                 count=len(records),
                 page_token=page_token,
-                most=self._max_tenant_bytes,
+                most=self._room,
             )
 
     async def _read(

@@ -61,6 +61,11 @@ class Export:
     expire_time: datetime
 
 
+def room_of_exports(max_tenant_bytes: int) -> int:
+    """Up to where exports fill the room of a tenant's files: a fifth is kept for what people attach."""
+    return max_tenant_bytes * 4 // 5
+
+
 def in_parts(records: Iterable[bytes], most: int) -> Iterator[Sequence[bytes]]:
     """The records in their order, in as few parts as have `most` bytes each; a larger record is a part of its own."""
     part: list[bytes] = []

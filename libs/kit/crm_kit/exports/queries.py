@@ -35,8 +35,13 @@ async def get_finished(reader: Reader, collection: str, id: UUID) -> tuple[Job, 
         raise wrong_state("job", job.state, "read", legal=[State.SUCCEEDED])
     found = await find_export(reader, id)
     if found is None or reader.now >= found.expire_time:
-        raise NotFound("the file of the export is kept no longer", reason="EXPORT_NOT_FOUND")
+        raise gone()
     return job, found
+
+
+def gone() -> NotFound:
+    """There is no file of it any more."""
+    return NotFound("the file of the export is kept no longer", reason="EXPORT_NOT_FOUND")
 
 
 @statement

@@ -8,13 +8,14 @@ from uuid import UUID
 
 from crm.resource.v1 import exports_pb2 as pb
 from crm.resource.v1 import jobs_pb2
+from google.protobuf.empty_pb2 import Empty
 
 from crm_kit.attachments.contents import Contents
 from crm_kit.attachments.links import LASTS, Link, Links
 from crm_kit.database.work import Reader, ReadSession, UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.errors import NotFound, Unauthenticated
-from crm_kit.exports.commands import begin_export
+from crm_kit.exports.commands import begin_export, delete_file
 from crm_kit.exports.exportable import Exportable
 from crm_kit.exports.model import Asked
 from crm_kit.exports.queries import get_finished
@@ -55,6 +56,10 @@ class ExportServicer:
         self, request: pb.ReadExportedRecordsRequest, reader: ReadSession
     ) -> pb.ReadExportedRecordsResponse:
         return await self._read(request, reader)
+
+    async def DeleteRecordExport(self, request: pb.DeleteRecordExportRequest, work: UnitOfWork) -> Empty:
+        await delete_file(work, request.collection, UUID(request.id))
+        return Empty()
 
     async def GetRecordExportLink(self, request: pb.GetRecordExportLinkRequest, reader: Reader) -> pb.ExportLink:
         await get_finished(reader, request.collection, UUID(request.id))

@@ -2,13 +2,13 @@
 
 import enum
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Integer, Table, and_, any_, bindparam, cast, func, not_, or_, true
+from sqlalchemy import Boolean, ColumnElement, Integer, Table, Text, and_, any_, bindparam, cast, func, not_, or_, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Uuid
 
@@ -49,6 +49,8 @@ class Access:
     time_zone: str = DEFAULT_ZONE
     # The tenant's: where telephone numbers without a country code are, as ISO 3166-1 alpha-2.
     default_region: str = DEFAULT_REGION
+    # What the tenant shows of masked records, as `leads.email`.
+    unmasked: frozenset[str] = frozenset()
     # What their roles hide of records that they may read.
     hidden: Hidden = field(default_factory=dict)
 
@@ -59,6 +61,10 @@ class Access:
     def unlisted_of(self, collection: str) -> frozenset[str]:
         """Those, and the fields that are shown in part: lists do not go by them, and events do not name them."""
         return with_speaking(collection, self.hidden_of(collection)) if self.hidden else NO_FIELDS
+
+    def masked_among(self, collection: str, fields: Set[str]) -> frozenset[str]:
+        """Those of the fields of a collection's masked records that the tenant does not show all the same."""
+        return frozenset(name for name in fields if f"{collection}.{name}" not in self.unmasked)
 
     def may(self, permission: str) -> bool:
         """Whether the permission is granted, in whatever scope."""
@@ -91,13 +97,14 @@ class Actor:
 
     @functools.cached_property
     def binds(self) -> dict[str, Any]:
-        """What every statement may refer to: the tenant, the user, the teams whose records they see, the grants."""
+        """What every statement may refer to: the tenant and its settings, the user, the teams they see, the grants."""
         return {
             "tenant_id": self.tenant_id,
             "me": self.user_id,
             "team_ids": self.access.team_ids,
             "grants": dict(self.access.grants),
             "reads_restricted": self.access.reads_restricted,
+            "unmasked": sorted(self.access.unmasked),
         }
 
 
@@ -112,6 +119,12 @@ SERVICE_USER = UUID(int=1)
 def service_actor(tenant_id: UUID) -> Actor:
     """The service itself at work in a tenant."""
     return Actor(tenant_id, SERVICE_USER, SERVICE_ACCESS)
+
+
+def is_unmasked(collection: str, fields: Iterable[str]) -> ColumnElement[bool]:
+    """Whether the tenant shows all of these fields of masked records."""
+    paths = [f"{collection}.{name}" for name in sorted(fields)]
+    return bindparam("unmasked", type_=ARRAY(Text)).contains(paths)
 
 
 @functools.cache

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from crm.resource.v1 import events_pb2 as events
 from crm.resource.v1 import jobs_pb2 as pb
 
 from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader, UnitOfWork
+from crm_kit.events.outbox import emit
 from crm_kit.jobs.model import Job
 from crm_kit.jobs.resource import JOBS
 from crm_kit.listing import Page
@@ -34,6 +36,15 @@ class JobsElsewhere:
     result: Callable[[Any], pb.JobResult]
 
 
-def show_job(work: UnitOfWork, job: Job) -> None:
-    """Gather how a job stands that is at home elsewhere, in the version that it has there."""
-    put_newest(work, jobs, JOBS.row_of(job))
+def show_job(work: UnitOfWork, before: Job | None, after: Job) -> None:
+    """Gather how a job stands that is at home elsewhere, in the version that it has there, and tell of its end."""
+    put_newest(work, jobs, JOBS.row_of(after))
+    if before is not None and before.is_under_way and not after.is_under_way:
+        emit(
+            work,
+            events.JobEnded(job=JOBS.whole_message(work, after)),
+            aggregate_type=JOBS.noun,
+            id=after.id,
+            version=after.version,
+            changed_fields=JOBS.changed_fields(before, after),
+        )

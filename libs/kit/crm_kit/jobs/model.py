@@ -79,6 +79,7 @@ class Job:
     failure: str | None = None
     start_time: datetime | None = None
     finish_time: datetime | None = None
+    file_delete_time: datetime | None = None
 
     @property
     def done_count(self) -> int:
@@ -88,12 +89,16 @@ class Job:
     @property
     def expire_time(self) -> datetime | None:
         """Until when there is a file of it; None where there is none."""
-        has_file = self.kind is Kind.EXPORT and self.state is State.SUCCEEDED
+        has_file = self.kind is Kind.EXPORT and self.state is State.SUCCEEDED and self.file_delete_time is None
         return self.finish_time + FILE_LASTS if has_file and self.finish_time is not None else None
 
     @property
     def is_under_way(self) -> bool:
         return self.state in UNDER_WAY
+
+    def without_file(self, now: datetime) -> "Job":
+        """Its file is deleted before its time."""
+        return replace(self, file_delete_time=now)
 
     def start(self, now: datetime) -> "Job":
         """Under way."""
@@ -152,7 +157,7 @@ def check_expected(count: int, expected: int) -> None:
     check_count(count)
     if count != expected:
         values = {"count": str(count), "expected_count": str(expected)}
-        detail = f"the filter takes {count} records, and {expected} were expected; nothing was begun"
+        detail = f"records that the filter takes: {count}; expected: {expected}; nothing was begun"
         raise FailedPrecondition(detail, reason="JOB_COUNT_MISMATCH", metadata=values)
 
 

@@ -1,6 +1,6 @@
 """What is looked up of jobs, of their turns and of their records, beside what their declaration selects."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,12 @@ async def get_job(reader: Reader, collection: str, id: UUID, *, etag: str = "") 
     if job.collection != collection:
         raise NotFound("the job does not exist", reason=JOBS.not_found)
     return job
+
+
+async def readable_jobs(reader: Reader, collection: str, ids: Collection[UUID]) -> list[UUID]:
+    """Those of the ids that are jobs of a collection which the reader may see."""
+    found = await JOBS.get_many(reader, ids)
+    return [id for id, job in found.items() if job.collection == collection]
 
 
 async def lock_job(work: UnitOfWork, id: UUID) -> None:

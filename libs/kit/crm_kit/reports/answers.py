@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from crm.resource.v1 import reports_pb2 as pb
@@ -10,7 +11,7 @@ from crm.resource.v1 import resources_pb2
 from crm_kit.labels import Label
 from crm_kit.money import format_amount
 from crm_kit.reports.headings import group_heading, measure_heading, value_labels
-from crm_kit.reports.periods import Days
+from crm_kit.reports.periods import Days, label_of_bucket
 from crm_kit.reports.running import Answer, Part, Row, others
 from crm_kit.resource.openings import opening
 from crm_kit.resource.questions import Function
@@ -104,8 +105,11 @@ class Written:
             yield from ((measure.text, code) for code in sorted(currencies))
 
     def _keys(self, key: Iterable[str | None]) -> Iterator[pb.ReportAnswer.Key]:
-        for value, labels, names in zip(key, self.labels, self.names, strict=True):
+        group_by = self.answer.now.shown.question.group_by
+        for by, value, labels, names in zip(group_by, key, self.labels, self.names, strict=True):
             label = labels.get(value or "", Label("", ""))
+            if by.unit is not None and value is not None:
+                label = label_of_bucket(by.unit, date.fromisoformat(value))
             yield pb.ReportAnswer.Key(value=value, name=names.get(value or "", ""), en=label.en, zh=label.zh)
 
 

@@ -181,8 +181,9 @@ def _axes(chart: Any, plot: Plot, font: str, cut: Cut, *, lies: bool) -> None:
     low, high = min([0.0, *values]), max([0.0, *values])
     chart.valueAxis.valueMin, chart.valueAxis.valueMax = low, high if low < high else 1.0
     chart.valueAxis.labelTextFormat = _figure
-    step = 1 if lies else -(-len(plot.groups) // MAX_NAMED)
-    room = LABEL - GAP if lies else chart.width / min(len(plot.groups), MAX_NAMED) - 2
+    named = len(plot.groups) if lies else _named_below(plot, chart.width, cut)
+    step = -(-len(plot.groups) // named)
+    room = LABEL - GAP if lies else chart.width / named - 2
     chart.categoryAxis.categoryNames = [
         "" if number % step else cut(group, room) for number, group in enumerate(plot.groups)
     ]
@@ -192,6 +193,13 @@ def _axes(chart: Any, plot: Plot, font: str, cut: Cut, *, lies: bool) -> None:
     # Names stand at the edge, also where bars go below nothing.
     chart.categoryAxis.labelAxisMode = "low"
     chart.categoryAxis.visibleTicks = 0
+
+
+def _named_below(plot: Plot, width: float, cut: Cut) -> int:
+    """How many groups have their names below them: as many as have room for them, or else for their first signs."""
+    most = min(MAX_NAMED, len(plot.groups))
+    longest = max(plot.groups, key=len)
+    return next((count for count in range(most, 1, -1) if cut(longest, width / count - 2) == longest), most)
 
 
 def _legend(plot: Plot, width: float, bottom: float, font: str, cut: Cut) -> Iterator[Shape]:

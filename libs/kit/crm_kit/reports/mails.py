@@ -10,8 +10,8 @@ from crm_kit.notice_texts import Language, language_of_region
 from crm_kit.reports.model import Report
 from crm_kit.reports.pdf import MEDIA_TYPE as PDF_MEDIA_TYPE
 from crm_kit.reports.pdf import pdf_of
-from crm_kit.reports.table import ReportTable
-from crm_kit.spreadsheets.xlsx_file import MEDIA_TYPE, XlsxFile
+from crm_kit.reports.workbook import workbook_of
+from crm_kit.spreadsheets.xlsx_file import MEDIA_TYPE
 
 PDF = "pdf"
 SAID = Label(
@@ -57,17 +57,7 @@ def file_of(report: Report, format: str, answer: Any, language: Language, *, day
         return File(
             PDF, PDF_MEDIA_TYPE, pdf_of(answer, language, name=report.display_name, day=day, chart=report.chart)
         )
-    return File("xlsx", MEDIA_TYPE, workbook_of(answer, language))
-
-
-def workbook_of(answer: Any, language: Language) -> bytes:
-    """The rows of the answer in a spreadsheet."""
-    file, table = XlsxFile(), ReportTable(answer, language)
-    kinds = table.kinds()
-    file.write(table.header())
-    for row in table.rows():
-        file.write(row, kinds)
-    return file.take() + file.end()
+    return File("xlsx", MEDIA_TYPE, workbook_of(answer, language, chart=report.chart))
 
 
 def mail_of(report: Report, to: Recipient, file: File, *, day: date, console_url: str = "") -> Mail:

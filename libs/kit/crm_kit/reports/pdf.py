@@ -1,8 +1,4 @@
-"""The answer of a report as a PDF: its charts and pages of a table, with its name, the day and the page. Pure.
-
-Chinese is written in the font that readers of PDF bring for it (`STSong-Light` of Adobe-GB1), so files are small and no
-font comes with the platform.
-"""
+"""The answer of a report as a PDF: its charts and pages of a table, with its name, the day and the page. Pure."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +12,7 @@ from crm_kit.reports.charts import drawing_of
 from crm_kit.reports.model import Chart
 from crm_kit.reports.plots import plots_of
 from crm_kit.reports.table import ReportTable
+from crm_kit.reports.typeface import FONT, plain, register_font, save
 from crm_kit.spreadsheets.kinds import Kind
 
 if TYPE_CHECKING:
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from reportlab.pdfgen.canvas import Canvas
 
 MEDIA_TYPE = "application/pdf"
-FONT = "STSong-Light"
 TITLE_SIZE, SIZE, LEADING = 14.0, 9.0, 12.0
 # In points: A4 lying, and what is left free around it and between columns.
 WIDTH, HEIGHT, MARGIN, GAP = 841.89, 595.28, 36.0, 8.0
@@ -32,27 +28,27 @@ MIN_COLUMN, MAX_LINES = 40.0, 4
 # A table begins where there is room for so many.
 MIN_ROWS = 3
 MORE = "…"
+ROUNDED = 0.001
 Measure = Callable[[str], float]
 
 
 def pdf_of(answer: Any, language: Language, *, name: str, day: date, chart: Chart = Chart.TABLE) -> bytes:
     """The whole file; it may take a while. Charts come first, as the report shows its answer."""
     # 8 MB that only those need who make one.
-    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-    from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
+    from reportlab.pdfbase.pdfmetrics import stringWidth
     from reportlab.pdfgen.canvas import Canvas
 
-    registerFont(UnicodeCIDFont(FONT))
+    register_font()
     table, file = ReportTable(answer, language), io.BytesIO()
     canvas = Canvas(file, pagesize=(WIDTH, HEIGHT), invariant=True)
-    canvas.setTitle(name)
+    canvas.setTitle(plain(name))
     rows = [table.header(), *table.rows()]
     measure = partial(stringWidth, fontName=FONT, fontSize=SIZE)
     pages = _Pages(canvas, f"{name}  {day.isoformat()}", table.kinds(), widths_of(rows, measure), measure)
     for plot in plots_of(answer, chart, language):
         pages.draw_chart(drawing_of(plot, WIDTH - 2 * MARGIN, FONT, partial(cut_to, measure=measure)))
     pages.draw(rows)
-    canvas.save()
+    save(canvas)
     return file.getvalue()
 
 
@@ -73,7 +69,7 @@ def widths_of(rows: Sequence[Sequence[str]], measure: Measure) -> list[float]:
 def lines_of(text: str, width: float, measure: Measure) -> list[str]:
     """The text in lines that are no wider, broken at blanks where there are any; at most so many, the rest cut off."""
     lines: list[str] = []
-    left = " ".join(text.split())
+    left = plain(text)
     while left:
         end = fitting(left, width, measure)
         if end < len(left):
@@ -89,7 +85,7 @@ def lines_of(text: str, width: float, measure: Measure) -> list[str]:
 
 def cut_to(text: str, width: float, measure: Measure) -> str:
     """The text in one line that is no wider, cut off where it is."""
-    line = " ".join(text.split())
+    line = plain(text)
     if measure(line) <= width:
         return line
     return f"{line[: fitting(line, width - measure(MORE), measure)].rstrip()}{MORE}"
@@ -140,7 +136,9 @@ class _Pages:
             self._row(row)
 
     def _in_lines(self, row: Sequence[str]) -> list[list[str]]:
-        return [lines_of(cell, width - GAP, self.measure) for cell, width in zip(row, self.widths, strict=True)]
+        # A cell that is as wide as its column stays in one line, however sums are rounded.
+        rooms = [width - GAP + ROUNDED for width in self.widths]
+        return [lines_of(cell, room, self.measure) for cell, room in zip(row, rooms, strict=True)]
 
     def _begin(self) -> None:
         if self.page:

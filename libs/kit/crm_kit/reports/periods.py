@@ -1,9 +1,10 @@
-"""Which days a period of a report has, which those are that it is compared with, and which goes with which. Pure."""
+"""Which days a period of a report has, what it is called, what it is compared with, and which goes with which. Pure."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from crm_kit.filtering.tree import Unit
+from crm_kit.labels import Label
 from crm_kit.reports.model import Compare, Span
 from crm_kit.resource.buckets import bucket_of, first_day_of, number_of
 
@@ -47,6 +48,22 @@ class Days:
     @property
     def last(self) -> date:
         return self.end - timedelta(days=1)
+
+
+def label_of_bucket(unit: Unit, first: date) -> Label:
+    """What people call the day, week, month, quarter or year that begins on a day; weeks by number (ISO 8601)."""
+    match unit:
+        case Unit.DAY:
+            return Label(first.isoformat(), first.isoformat())
+        case Unit.WEEK:
+            year, week, _ = first.isocalendar()
+            return Label(f"{year:04} W{week:02}", f"{year}年第{week}周")
+        case Unit.MONTH:
+            return Label(f"{first.year:04}-{first.month:02}", f"{first.year}年{first.month}月")
+        case Unit.QUARTER:
+            quarter = (first.month + 2) // 3
+            return Label(f"{first.year:04} Q{quarter}", f"{first.year}年第{quarter}季度")
+    return Label(f"{first.year:04}", f"{first.year}年")
 
 
 def days_of(span: Span, today: date) -> Days:

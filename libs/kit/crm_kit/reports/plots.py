@@ -13,6 +13,7 @@ from crm_kit.filtering.tree import Unit
 from crm_kit.labels import Label
 from crm_kit.notice_texts import Language
 from crm_kit.reports.model import Chart
+from crm_kit.reports.periods import label_of_bucket
 from crm_kit.reports.table import COMPARED, COUNT, OTHERS, Place, ReportTable, text_of
 from crm_kit.resource.buckets import first_day_of, number_of
 
@@ -124,7 +125,7 @@ def _plot(answer: Any, chart: Chart, place: Place | None, language: Language) ->
     # What has no row has no records, unless there are more rows than are told of.
     is_all = not answer.HasField("others")
     if unit is not None and chart in (Chart.BAR, Chart.LINE):
-        grid = replace(grid, groups=_in_time(unit, grid.groups, chart, is_all=is_all))
+        grid = replace(grid, groups=_in_time(unit, grid.groups, chart, language, is_all=is_all))
     series = grid.lines(0.0 if is_whole and is_all else None)
     groups = list(grid.groups.values())
     if chart is Chart.PIE:
@@ -201,7 +202,9 @@ def _calendar_unit(answer: Any) -> Unit | None:
     return Unit[name] if name in Unit.__members__ and ":" in answer.groups[0].name else None
 
 
-def _in_time(unit: Unit, groups: Mapping[Values, str], chart: Chart, *, is_all: bool) -> dict[Values, str]:
+def _in_time(
+    unit: Unit, groups: Mapping[Values, str], chart: Chart, language: Language, *, is_all: bool
+) -> dict[Values, str]:
     """The groups with those between them that have no records, unless bars are in an order of their own."""
     numbers = [number_of(unit, date.fromisoformat(key[0])) for key in groups if key and key[0] is not None]
     in_order = sorted(numbers)
@@ -209,8 +212,9 @@ def _in_time(unit: Unit, groups: Mapping[Values, str], chart: Chart, *, is_all: 
         return {**groups}
     span = range(in_order[0], in_order[-1] + 1)
     shown: Iterable[int] = span if is_all and len(span) <= MAX_GROUPS[chart] else in_order
-    days = (first_day_of(unit, number).isoformat() for number in shown)
-    filled: dict[Values, str] = {(day,): groups.get((day,), day) for day in days}
+    days = [first_day_of(unit, number) for number in shown]
+    empty = {(day.isoformat(),): getattr(label_of_bucket(unit, day), language) for day in days}
+    filled: dict[Values, str] = {key: groups.get(key, name) for key, name in empty.items()}
     # What has no date comes last, and what is left.
     return filled | {key: name for key, name in groups.items() if not key or key[0] is None}
 

@@ -3,8 +3,10 @@
 A bucket is told by its first day. Weeks begin on Monday (ISO 8601).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from crm_kit.filtering.tree import Unit
@@ -12,6 +14,10 @@ from crm_kit.filtering.words import midnight
 from crm_kit.zones import time_text
 
 _MONTHS = {Unit.MONTH: 1, Unit.QUARTER: 3, Unit.YEAR: 12}
+# So many buckets before and after one are told apart by when they begin.
+AROUND = {Unit.DAY: (730, 31), Unit.WEEK: (520, 52), Unit.MONTH: (120, 12), Unit.QUARTER: (40, 4), Unit.YEAR: (10, 1)}
+# Between which zones and calendars say when days begin.
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(9000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,24 @@ def span_of(unit: Unit, first: date) -> Span:
         return Span(first, first_day_of(unit, number_of(unit, first) + 1))
     except (ValueError, OverflowError):
         return Span(first, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Beginnings:
+    """When buckets that follow each other begin, each after the one before; `first_days` of all but the last."""
+
+    instants: Sequence[datetime]
+    first_days: Sequence[date]
+
+
+@lru_cache(maxsize=1024)
+def beginnings(unit: Unit, number: int, zone: str) -> Beginnings:
+    """The buckets of a zone around the one with this number, which most records are in: two to ten years of them."""
+    before, after = AROUND[unit]
+    first, last = number_of(unit, FIRST_DAY), number_of(unit, LAST_DAY)
+    numbers = range(max(number - before, first), min(number + after, last) + 1)
+    days = [first_day_of(unit, each) for each in numbers]
+    return Beginnings([midnight(day, ZoneInfo(zone)) for day in days], days[:-1])
 
 
 def within(field: str, span: Span, zone: str | None) -> str:

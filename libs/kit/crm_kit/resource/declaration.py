@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 from typing import cast as typed
+from uuid import UUID
 
 from crm.error.v1.error_reason_pb2 import ErrorReason
 from google.protobuf.message import Message
@@ -75,6 +76,7 @@ class Declaration(Generic[Entity, Shown]):
         default_order: str = "create_time desc",
         verbs: Mapping[str, Try] | None = None,
         assigned: str | None = None,
+        files_at: Callable[[Entity], tuple[str, UUID]] | None = None,
     ) -> None:
         self.noun = noun
         self.entity = entity
@@ -99,6 +101,7 @@ class Declaration(Generic[Entity, Shown]):
         self.momentary = frozenset(momentary)
         self.default_order = default_order
         self.assigned = assigned
+        self.files_at = files_at
         self.tries = dict(verbs or {})
         self._read_contract()
         self._check()

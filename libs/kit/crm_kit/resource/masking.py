@@ -1,6 +1,9 @@
-"""Fields of some records that only those see who reach all records, such as the telephone number of a pooled lead."""
+"""Fields of some records that only those see who reach all records, such as the telephone number of a pooled lead.
 
-from collections.abc import Callable
+A tenant can show some of them to everybody who reads the records.
+"""
+
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +15,7 @@ from sqlalchemy import ColumnElement
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """Hides `fields` of the records that are `hidden`, which of rows is `rows`.
+    """Hides those of the `fields` that the tenant masks, of the records that are `hidden`, which of rows is `rows`.
 
     They are left out of answers, of the record as it was, and of its history; a filter that speaks of one of them finds
     no such record. Events have them: services need what people must not see.
@@ -22,14 +25,17 @@ class Masked:
     hidden: Callable[[Any], bool]
     rows: ColumnElement[bool]
 
-    def clear(self, shown: Message) -> None:
-        """Take the fields out of the message of a hidden record."""
-        for name in self.fields:
-            shown.ClearField(name)
 
-    def clear_change(self, change: Change) -> None:
-        """Take their values out of a change of a hidden record; that they were changed stays."""
+def clear(shown: Message, masked: Set[str]) -> None:
+    """Take masked fields out of the message of a hidden record."""
+    for name in masked:
+        shown.ClearField(name)
+
+
+def clear_changes(changes: Iterable[Change], masked: Set[str]) -> None:
+    """Take their values out of changes of a hidden record; that they were changed stays."""
+    for change in changes:
         for field in change.fields:
-            if field.field in self.fields:
+            if field.field in masked:
                 field.old_value.null_value = NULL_VALUE
                 field.new_value.null_value = NULL_VALUE

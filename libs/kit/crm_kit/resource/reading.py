@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, Select, any_, bindparam, false, not_, select
+from sqlalchemy import ColumnElement, Select, any_, bindparam, false, not_, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
@@ -19,8 +19,9 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader, counting
 from crm_kit.errors import CrmError, NotFound, denied
 from crm_kit.etags import check_etag, etag_of
+from crm_kit.field_rights import NO_FIELDS
 from crm_kit.filtering.schema import FilterSchema
-from crm_kit.identity.access import Scope
+from crm_kit.identity.access import Scope, is_unmasked
 from crm_kit.identity.membership import READING, WRITING
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
@@ -29,6 +30,7 @@ from crm_kit.resource.declaration import Entity, Shown, Visible
 from crm_kit.resource.label import Label, closed_to_reader
 from crm_kit.resource.label import Shown as How
 from crm_kit.resource.listed import check_default_order, filter_schema, orders
+from crm_kit.resource.masking import clear
 from crm_kit.resource.reach import Reach
 from crm_kit.resource.shape import ResourceShape
 
@@ -92,7 +94,8 @@ class ReadableResource(ResourceShape[Entity, Shown]):
             if of is not None:
                 found = found.where(of)
             if self.masked is not None and scope is not Scope.ALL and filtered_by & self.masked.fields:
-                found = found.where(not_(self.masked.rows))
+                asked = filtered_by & self.masked.fields
+                found = found.where(or_(not_(self.masked.rows), is_unmasked(self.collection, asked)))
             unasked = {field: values for field, values in self.hidden.items() if field not in filtered_by}
             return found.where(*(self.table.c[field].not_in(sorted(values)) for field, values in unasked.items()))
 
@@ -210,8 +213,8 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
     def as_seen(self, reader: Reader, shown: Shown) -> Shown:
         """The message of a record as it is now, without what is masked from the reader."""
-        if self.masked is not None and self.is_masked(reader, shown):
-            self.masked.clear(shown)
+        if self.is_masked(reader, shown):
+            clear(shown, self.masked_from(reader))
         if self.label is not None and self.is_closed(reader, shown):
             self.label.conceal(shown)
         return shown
@@ -238,7 +241,13 @@ class ReadableResource(ResourceShape[Entity, Shown]):
 
         What they may read decides: the answer to a write tells no more than a read would.
         """
-        return self.masked is not None and not self.reads_all(reader) and self.masked.hidden(shown)
+        return self.masked is not None and bool(self.masked_from(reader)) and self.masked.hidden(shown)
+
+    def masked_from(self, reader: Reader) -> frozenset[str]:
+        """The fields that are hidden from the reader of records that are masked."""
+        if self.masked is None or self.reads_all(reader):
+            return NO_FIELDS
+        return reader.actor.access.masked_among(self.collection, self.masked.fields)
 
     def reads_all(self, reader: Reader) -> bool:
         """Whether the reader may read every record."""
@@ -272,7 +281,7 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         with counting(reader, READING):
             rows = await reader.all(readable_by_ids(self, reader.scope), ids=list(ids))
         hidden = self.unlisted_from(reader)
-        masked = hidden if self.masked is None or self.reads_all(reader) else hidden | self.masked.fields
+        masked = hidden | self.masked_from(reader)
         return {row["id"]: masked if row["is_masked"] else hidden for row in rows}
 
     async def still_shown(self, reader: Reader, records: Sequence[Shown]) -> list[Shown]:
@@ -282,14 +291,13 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         """
         ids = [UUID(cast("Any", each).id) for each in records]
         seen = await self.readable(reader, ids)
-        labels = set(seen)
+        labels, masked = set(seen), self.masked_from(reader)
         if self.label is not None and len(seen) < len(ids):
             with counting(reader, READING):
                 labels = {row["id"] for row in await reader.all(label_ids_by_ids(self, reader.scope), ids=ids)}
         shown = []
         for id, each in zip(ids, records, strict=True):
-            if self.masked is not None and not self.masked.fields - seen.get(id, frozenset()):
-                self.masked.clear(each)
+            clear(each, masked & seen.get(id, NO_FIELDS))
             if self.label is not None and id not in seen:
                 self.label.conceal(each)
             if id in labels:

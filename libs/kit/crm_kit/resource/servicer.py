@@ -1,6 +1,6 @@
 """ResourceService: what every declared resource offers, by the name of its collection."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from crm_kit.resource.writing import Resource
 from crm_kit.wire import time_from
 
 AnyResource = Resource[Any, Any]
+# Which jobs or custom fields of a collection a reader may see, by their ids.
+ReadablePart = Callable[[Reader, str, Collection[UUID]], Awaitable[Collection[UUID]]]
 
 
 class ResourceServicer:
@@ -37,8 +39,11 @@ class ResourceServicer:
         withholding: Withholding,
         approving: Approving,
         tokens: PageTokens,
+        parts: Mapping[str, ReadablePart],
     ) -> None:
+        """`parts` are what collections have as a whole, by how `BatchCheckRecords` names them."""
         self._resources = {each.collection: each for each in resources}
+        self._parts = parts
         self._names = names
         self._withholding = withholding
         self._approving = approving
@@ -64,7 +69,11 @@ class ResourceServicer:
         resource = self._asked(request)
         # One id in two spellings is one record.
         ids = {UUID(id): id for id in request.ids}
-        found = await resource.readable(reader, ids)
+        found: Mapping[UUID, Collection[str]]
+        if request.part:
+            found = dict.fromkeys(await self._parts[request.part](reader, resource.collection, ids), ())
+        else:
+            found = await resource.readable(reader, ids)
         return pb.BatchCheckRecordsResponse(
             readable=[
                 pb.BatchCheckRecordsResponse.Readable(id=asked, hidden_fields=sorted(found[id]))

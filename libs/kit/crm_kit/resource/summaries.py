@@ -10,12 +10,12 @@ from typing import Any
 from crm_kit.database.connections import Record
 from crm_kit.database.work import Reader
 from crm_kit.filtering.sql import filter_values
-from crm_kit.filtering.tree import FieldType, Filter, Shaped
+from crm_kit.filtering.tree import Filter, Shaped
 from crm_kit.listing import Listing, context_of
 from crm_kit.resource.declaration import CURRENCY
 from crm_kit.resource.questions import MAX_GROUPS, AnyResource, Function, Grouping, Measure, Question
 from crm_kit.resource.reading import NO_BINDS
-from crm_kit.resource.summary_statement import COUNTED, OF_CURRENCY, TOTAL, grouped
+from crm_kit.resource.summary_statement import COUNTED, OF_CURRENCY, TOTAL, bucket_binds, grouped
 from crm_kit.scans import within_share
 
 # A group has a row of its own, and one for each currency; so have all records together.
@@ -97,9 +97,8 @@ async def summarize(
     filtered, asked = Shaped.of(tree), (question.group_by, question.measures, question.by)
     query = grouped(resource, listing or resource.listing, reader.scope, filtered, *asked)
     context = context_of(reader)
-    values = {**binds, **filter_values(tree, context), "row_limit": MAX_ROWS + 1}
-    if any(each.unit is not None and each.type is FieldType.INSTANT for each in question.group_by):
-        values["zone"] = context.zone
+    calendar = bucket_binds(question.group_by, context.now, context.zone)
+    values = {**binds, **filter_values(tree, context), **calendar, "row_limit": MAX_ROWS + 1}
     async with share(reader, tree):
         rows = await reader.all(query, **values)
     groups: dict[Key, Group] = {}

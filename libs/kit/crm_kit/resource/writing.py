@@ -26,6 +26,7 @@ from crm_kit.resource.concealing import conceal_changes
 from crm_kit.resource.contract import NAME, snake
 from crm_kit.resource.declaration import CUSTOM, Entity, Shown
 from crm_kit.resource.label import Shown as How
+from crm_kit.resource.masking import clear, clear_changes
 from crm_kit.resource.owners import given_on, tell_assigned
 from crm_kit.resource.reading import ReadableResource, Response
 
@@ -59,6 +60,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `verbs`: for each rpc `POST /v1/{collection}/{id}:verb`, the rule that it applies, to be tried on a record.
     `default_order`: that of lists.
     `assigned`: the field that says whose the record is, where somebody who is given one by others is told.
+    `files_at`: the record that the files of a record are at, by collection and id, where they go along to another.
     `at`: how a record stands at an instant, where that is more than what is stored.
     `momentary`: the fields that `at` fills in and nothing stores, such as a clock.
 
@@ -248,9 +250,8 @@ class Resource(ReadableResource[Entity, Shown]):
         changes: list[change_pb2.Change] = [history.change_to_pb(each, self.contract) for each in page.rows]
         await self.note(reader, [self.message_from(row)], How.CHANGES)
         conceal_changes(self.collection, self.hidden_from(reader), changes)
-        if self.masked is not None and self.is_masked(reader, self.message_from(row)):
-            for change in changes:
-                self.masked.clear_change(change)
+        if self.is_masked(reader, self.message_from(row)):
+            clear_changes(changes, self.masked_from(reader))
         return response(changes=changes, next_page_token=page.next_token, prev_page_token=page.prev_token)
 
     async def as_of(self, reader: Reader, id: str, time: datetime) -> Shown:
@@ -275,6 +276,6 @@ class Resource(ReadableResource[Entity, Shown]):
             values |= await history.version_at(reader, self.noun, now.id, later[-1]["version"] - 1)
         then = dataclasses.replace(now, **values)
         shown = self.message_of(then if self.at is None else self.at(then, time))
-        if self.masked is not None and self.is_masked(reader, self.message_of(now)):
-            self.masked.clear(shown)
+        if self.is_masked(reader, self.message_of(now)):
+            clear(shown, self.masked_from(reader))
         return shown

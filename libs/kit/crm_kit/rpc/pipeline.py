@@ -34,6 +34,7 @@ from crm_kit.identity.tokens import TokenVerifier
 from crm_kit.ids import new_id
 from crm_kit.resource.concealing import conceal
 from crm_kit.resource.names import Names
+from crm_kit.resource.storable import check_storable
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.withholding import Withholding
 from crm_kit.rpc.calls import Call, Handler, Reply
@@ -137,6 +138,8 @@ class Pipeline:
         else:
             request = parsed(method, data)
             scope = scope_of(method.permission_of(request), actor)
+        if b"\0" in data:
+            check_storable(request)
         check_message(request)
         check_hidden_fields(request, actor.access)
         now = self._now() + actor.access.clock_offset

@@ -169,15 +169,26 @@ def cell(text: str) -> str:
     """A cell as XML; an empty one keeps its place."""
     if not text:
         return "<c/>"
-    kept = UNWRITABLE.sub("\ufffd", text[:MAX_CELL_CHARACTERS])
-    return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(kept)}</t></is></c>'
+    return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(written(text))}</t></is></c>'
+
+
+def written(text: str) -> str:
+    """As much of a text as a cell can have, without what XML cannot."""
+    return UNWRITABLE.sub("\ufffd", text[:MAX_CELL_CHARACTERS])
+
+
+def decimals_of(text: str) -> int | None:
+    """How many decimals a decimal number has; None for one of more digits than programs keep, and for other texts."""
+    if not _DECIMAL.fullmatch(text) or len(text.lstrip("-0.").replace(".", "")) > KEPT_DIGITS:
+        return None
+    return len(text.partition(".")[2])
 
 
 def _number(text: str) -> str | None:
     """A decimal with the digits that it has; None beyond those that programs keep."""
-    if not _DECIMAL.fullmatch(text) or len(text.lstrip("-0.").replace(".", "")) > KEPT_DIGITS:
+    decimals = decimals_of(text)
+    if decimals is None:
         return None
-    decimals = len(text.partition(".")[2])
     style = WHOLE if not decimals else CENTS if decimals == 2 else GENERAL
     return f'<c s="{style}"><v>{text}</v></c>'
 

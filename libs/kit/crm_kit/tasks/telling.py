@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from crm.resource.v1 import events_pb2 as events
 from sqlalchemy import DateTime, Select, bindparam, func, select, true
 
 from crm_kit.background import PeriodicJob, Tenants, each
@@ -15,8 +16,9 @@ from crm_kit.database.connections import ALL_TENANTS, Record
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork, retried
 from crm_kit.events.leases import Lease
+from crm_kit.events.outbox import emit
 from crm_kit.plumbing import access_tenants, task_timers
-from crm_kit.tasks.model import Moment, says
+from crm_kit.tasks.model import Moment, Task, says
 from crm_kit.tasks.notices import tell_moment
 from crm_kit.tasks.place import Place
 
@@ -63,7 +65,16 @@ async def tell_once(work: UnitOfWork, place: Place, task_id: UUID, moment: Momen
     said = says(moment, task, work.now)
     if said is not None:
         await tell_moment(work, place, task, said)
+    if said is Moment.DEADLINE:
+        tell_overdue(work, place, task)
     work.delete(task_timers, task_id=task_id, kind=moment)
+
+
+def tell_overdue(work: UnitOfWork, place: Place, task: Task) -> None:
+    """Gather that a task is overdue, for rules and for who listens; it is no change of the task."""
+    told = events.TaskOverdue(task=place.tasks.whole_message(work, task))
+    changed = ["overdue"]
+    emit(work, told, aggregate_type=place.tasks.noun, id=task.id, version=task.version, changed_fields=changed)
 
 
 @statement

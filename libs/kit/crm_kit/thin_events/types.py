@@ -11,12 +11,13 @@ from typing import Any
 from crm.event.v1 import event_pb2
 from crm.options.v1 import options_pb2
 from crm.resource.v1 import events_pb2
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.message import DecodeError, Message
 
 from crm_kit.image import read_image
 from crm_kit.resource.contract import snake
-from crm_kit.thin_events.model import EventType
+from crm_kit.thin_events.model import CUSTOM_FIELDS, JOBS, EventType
 
 EVENTS_FILE = "/events.proto"
 # Events of what is beside a record, each with the field that has it, which names the record.
@@ -37,6 +38,7 @@ _EVENTS_BESIDE: Mapping[str, tuple[type[Message], ...]] = {
         events_pb2.TaskCompleted,
         events_pb2.TaskCancelled,
         events_pb2.TaskReopened,
+        events_pb2.TaskOverdue,
     ),
     "approval": (
         events_pb2.ApprovalSubmitted,
@@ -50,8 +52,38 @@ _EVENTS_BESIDE: Mapping[str, tuple[type[Message], ...]] = {
         events_pb2.ApprovalOutdated,
     ),
 }
-BESIDE: Mapping[str, tuple[Any, str]] = {
-    each.DESCRIPTOR.full_name: (each, place) for place, events in _EVENTS_BESIDE.items() for each in events
+# Events of what a collection has as a whole, each with the field that has it, which names the collection.
+_EVENTS_OF_COLLECTIONS: Mapping[str, tuple[type[Message], ...]] = {
+    "job": (events_pb2.JobCreated, events_pb2.JobStarted, events_pb2.JobAdvanced, events_pb2.JobEnded),
+    "custom_field": (
+        events_pb2.CustomFieldCreated,
+        events_pb2.CustomFieldUpdated,
+        events_pb2.CustomFieldArchived,
+        events_pb2.CustomFieldRestored,
+        events_pb2.CustomFieldRetyped,
+    ),
+}
+_PARTS: Mapping[str, str] = {"job": JOBS, "custom_field": CUSTOM_FIELDS}
+# What is told of it: how it stands. What a job is to do, and to which records, may speak of hidden fields.
+_TOLD: Mapping[str, tuple[str, ...]] = {
+    "job": (
+        "kind",
+        "verb",
+        "state",
+        "total_count",
+        "done_count",
+        "changed_count",
+        "unchanged_count",
+        "failed_count",
+        "skipped_count",
+    ),
+    "custom_field": ("key", "state"),
+}
+# The events that are told with a look at what they carry.
+CARRYING: Mapping[str, tuple[Any, str]] = {
+    each.DESCRIPTOR.full_name: (each, place)
+    for place, events in (*_EVENTS_BESIDE.items(), *_EVENTS_OF_COLLECTIONS.items())
+    for each in events
 }
 # By it people say who reads what they keep.
 VISIBILITY = "visibility"
@@ -70,6 +102,8 @@ class Resource:
     withheld: tuple[tuple[str, str], ...]
     # What is told of beside its records: comments, tasks, attachments, change proposals, approvals.
     beside: frozenset[str]
+    # What is told of it as a whole: jobs and custom fields.
+    parts: frozenset[str]
     may_be_private: bool
 
 
@@ -82,41 +116,56 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
+class OfCollection:
+    """What a collection has as a whole, a `job` or a `custom_field`: what is told of it besides its id.
+
+    `is_own`: only whose it is reads it, whatever others may read, as of imports among jobs.
+    """
+
+    noun: str
+    told: Mapping[str, Any]
+    is_own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Concerned:
-    """What an event tells of: the type of what happened, and of what is beside a record which record that is."""
+    """What an event tells of: the type of what happened, and where it is not to a record, about what."""
 
     type: EventType
-    beside: Beside | None = None
+    about: Beside | OfCollection | None = None
 
 
 @dataclass(frozen=True)
 class EventTypes:
     """All events that people and programs are told of.
 
-    `of_records` by the full name of the event's message; `beside_records` by that and by the collection of the record.
+    `of_records` by the full name of the event's message; `of_others`, of what is beside records and of collections as a
+    whole, by that and by the collection.
     """
 
     of_records: Mapping[str, EventType]
-    beside_records: Mapping[tuple[str, str], EventType]
+    of_others: Mapping[tuple[str, str], EventType]
 
     @cached_property
     def all(self) -> tuple[EventType, ...]:
-        return (*self.of_records.values(), *self.beside_records.values())
+        return (*self.of_records.values(), *self.of_others.values())
 
     def concerned(self, event: event_pb2.Event) -> Concerned | None:
         """What an event is about; None for what is told to nobody."""
         full_name = event.payload.type_url.rpartition("/")[2]
         if found := self.of_records.get(full_name):
             return Concerned(found)
-        if full_name not in BESIDE:
+        if full_name not in CARRYING:
             return None
-        message, place = BESIDE[full_name]
+        message, place = CARRYING[full_name]
         try:
             told = getattr(message.FromString(event.payload.value), place)
         except DecodeError:
             return None
-        type = self.beside_records.get((full_name, told.collection))
-        return None if type is None else Concerned(type, Beside(place, told.record_id))
+        type = self.of_others.get((full_name, told.collection))
+        if type is None:
+            return None
+        return Concerned(type, _of_collection(place, told) if type.part else Beside(place, told.record_id))
 
 
 @cache
@@ -137,25 +186,41 @@ def event_types(files: Iterable[FileDescriptorProto]) -> EventTypes:
         for event in file.message_type
         if (record := _record_of(event, resources)) is not None
     }
-    beside_records = {
+    of_others = {
         (full_name, each.collection): EventType(
             type_name(event.DESCRIPTOR.name, event.DESCRIPTOR.fields_by_name[place].message_type.name),
             each.collection,
             each.owner,
             each.permission,
-            may_be_private=each.may_be_private,
+            may_be_private=each.may_be_private and place in each.beside,
+            part=_PARTS[place] if place in each.parts else "",
         )
         for each in resources.values()
-        for full_name, (event, place) in BESIDE.items()
-        if place in each.beside
+        for full_name, (event, place) in CARRYING.items()
+        if place in each.beside | each.parts
     }
-    return EventTypes(of_records, beside_records)
+    return EventTypes(of_records, of_others)
 
 
 def type_name(event: str, record: str) -> str:
     """`case.created` for `CaseCreated`, and `case.milestone_warned` for `MilestoneWarned`, which carries a `Case`."""
     noun = snake(record)
     return f"{noun}.{snake(event).removeprefix(f'{noun}_')}"
+
+
+def _of_collection(noun: str, told: Any) -> OfCollection:
+    """What is told of a job or of a custom field, as JSON has it."""
+    fields = told.DESCRIPTOR.fields_by_name
+    shown = {name: _shown(fields[name], getattr(told, name)) for name in _TOLD[noun]}
+    return OfCollection(noun, shown, is_own=shown.get("kind") == "IMPORT")
+
+
+def _shown(field: FieldDescriptor, value: Any) -> Any:
+    """A plain value; of an enum its name without the prefix, which is the enum's."""
+    if field.enum_type is None:
+        return value
+    prefix = f"{snake(field.enum_type.name).upper()}_"
+    return field.enum_type.values_by_number[value].name.removeprefix(prefix)
 
 
 def _type_of(event: DescriptorProto, record: Resource) -> EventType:
@@ -188,6 +253,7 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
             beside["attachment"] = not resource.undiscussed and not resource.without_files
             beside["change_proposal"] = resource.proposals
             beside["approval"] = f".{file.package}.{record.name}" in approvable
+            parts = {"job": _has_jobs(file, record.name), "custom_field": any(f.name == "custom" for f in record.field)}
             found = Resource(
                 record.name,
                 resource.collection,
@@ -195,9 +261,17 @@ def _resources(file: FileDescriptorProto, messages: Mapping[str, DescriptorProto
                 permission,
                 withheld,
                 beside=frozenset(kind for kind, is_there in beside.items() if is_there),
+                parts=frozenset(kind for kind, is_there in parts.items() if is_there),
                 may_be_private=any(field.name == VISIBILITY for field in record.field),
             )
             yield f".{file.package}.{record.name}", found
+
+
+def _has_jobs(file: FileDescriptorProto, record: str) -> bool:
+    """Whether jobs may call an rpc of the contract: one that is marked for rules or for jobs alone, but no create."""
+    marks = (options_pb2.automatable, options_pb2.bulk)
+    rpcs = (rpc for service in file.service for rpc in service.method if rpc.name != f"Create{record}")
+    return any(rpc.options.Extensions[mark] for rpc in rpcs for mark in marks)
 
 
 def _withheld(record: DescriptorProto, messages: Mapping[str, DescriptorProto]) -> Iterator[tuple[str, str]]:

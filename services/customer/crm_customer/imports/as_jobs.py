@@ -24,10 +24,10 @@ VERB = "import"
 READ, WRITE = "imports.read", "imports.write"
 
 
-def show_import(work: UnitOfWork, job: Import) -> Import:
-    """Gather how an import stands for the list of jobs, with the import itself."""
-    show_job(work, job_of(job))
-    return job
+def show_import(work: UnitOfWork, before: Import | None, after: Import) -> Import:
+    """Gather how an import stands for the list of jobs, with the import itself; of a new one there is no `before`."""
+    show_job(work, None if before is None else job_of(before), job_of(after))
+    return after
 
 
 def job_of(job: Import) -> Job:

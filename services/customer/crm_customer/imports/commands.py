@@ -185,7 +185,7 @@ async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
         save_upload(work, upload, sealed)
     IMPORTS.create(work, job)
     work.insert(import_jobs, {"import_id": job.id})
-    return show_import(work, job)
+    return show_import(work, None, job)
 
 
 def change_sources(work: UnitOfWork, before: Account, values: Sequence[SourceValue]) -> Account:
@@ -208,7 +208,7 @@ def advance_import(work: UnitOfWork, before: Import, after: Import) -> Import:
 
 def save(work: UnitOfWork, before: Import, after: Import, event: type[Message]) -> Import:
     """Gather an import as it is now, in the list of jobs as well."""
-    return show_import(work, IMPORTS.save(work, before, after, event))
+    return show_import(work, before, IMPORTS.save(work, before, after, event))
 
 
 def succeed_import(work: UnitOfWork, before: Import) -> Import:

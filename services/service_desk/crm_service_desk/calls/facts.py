@@ -93,7 +93,10 @@ class CallFact:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What facts add up to; `ring_count` is at how many telephones it rang, or in how many queues it came."""
+    """What facts add up to; `ring_count` is at how many telephones it rang, or in how many queues it came.
+
+    `ring_user_ids` are whose telephones these were, in the order of ids.
+    """
 
     direction: Direction
     state: State
@@ -110,6 +113,7 @@ class Told:
     cause: Cause | None = None
     recording_url: str | None = None
     ring_count: int = 0
+    ring_user_ids: tuple[UUID, ...] = ()
 
 
 def told_by(facts: Collection[CallFact], extensions: Mapping[str, UUID]) -> Told:
@@ -122,6 +126,7 @@ def told_by(facts: Collection[CallFact], extensions: Mapping[str, UUID]) -> Told
     rings, answers = of_kind(told, FactKind.RINGING), of_kind(told, FactKind.ANSWERED)
     end_time, cause = end_of(told, answers)
     phone = telephone_of(rings, answers, is_over=end_time is not None) or first(told, FactKind.REQUESTED)
+    rung = {fact.user_id or extensions.get(fact.extension or "") for fact in rings}
     begin = min((fact.happen_time for fact in told if fact.kind in WITHIN_CALL), default=told[0].happen_time)
     return Told(
         direction=told[0].direction,
@@ -139,6 +144,7 @@ def told_by(facts: Collection[CallFact], extensions: Mapping[str, UUID]) -> Told
         cause=cause,
         recording_url=next((fact.recording_url for fact in reversed(told) if fact.recording_url), None),
         ring_count=len(rings),
+        ring_user_ids=tuple(sorted(each for each in rung if each)),
     )
 
 

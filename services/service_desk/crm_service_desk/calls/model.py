@@ -34,6 +34,8 @@ class Match(StrEnum):
 
 # What nobody has been found for, so that a person can say whose it is.
 OPEN_MATCHES = (Match.UNKNOWN, Match.AMBIGUOUS, Match.WITHHELD)
+# Of which a person says whose it is, also where that was found otherwise: numbers are shared and handed on.
+ASSIGNABLE = (*OPEN_MATCHES, Match.KNOWN, Match.BY_HAND, Match.IGNORED)
 # Missed calls of a number within so much are told once.
 TOLD_ONCE_WITHIN = timedelta(hours=1)
 # What people have said stays.
@@ -72,6 +74,7 @@ class Call:
     end_time: datetime | None = None
     recording_url: str | None = None
     ring_count: int = 0
+    ring_user_ids: tuple[UUID, ...] = ()
     # Written beside it.
     called_back: bool = field(default=False, compare=False)
 
@@ -116,7 +119,9 @@ class Call:
         """The call as all facts of it tell; whose it is stays as it was."""
         told = told_by(facts, extensions)
         values = {name: getattr(told, name) for name in told.__slots__}
-        return replace(self, **values)
+        # Whoever it has rung at stays one of them, also when their extension is somebody else's by now.
+        rung = tuple(sorted({*self.ring_user_ids, *told.ring_user_ids}))
+        return replace(self, **values | {"ring_user_ids": rung})
 
     def of(self, sender: Sender) -> "Call":
         """Of whom its customer's number means."""
@@ -129,12 +134,12 @@ class Call:
 
     def assign(self, account_id: UUID, contact_id: UUID | None) -> "Call":
         """It was with this account: somebody says so."""
-        self._require((*OPEN_MATCHES, Match.IGNORED), "added to an account")
+        self.require_assignable()
         return replace(self, match=Match.BY_HAND, account_id=account_id, contact_id=contact_id)
 
     def require_assignable(self) -> None:
-        """FailedPrecondition when it is known whose it is, or it is our own."""
-        self._require((*OPEN_MATCHES, Match.IGNORED), "added to an account")
+        """FailedPrecondition when it is between our own telephones."""
+        self._require(ASSIGNABLE, "added to an account")
 
     def ignore(self) -> "Call":
         """It is no customer's: somebody says so."""

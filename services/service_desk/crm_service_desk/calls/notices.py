@@ -11,7 +11,7 @@ from crm_service_desk.calls.resource import CALLS
 
 
 async def tell_missed(work: UnitOfWork, call: Call) -> None:
-    """Tell who the customer's account belongs to, and at whose telephone it rang last; of a number once an hour."""
+    """Tell who the customer's account belongs to, and at whose telephones it rang; of a number once an hour."""
     account = await work.one(record_by_id(accounts), id=call.account_id) if call.account_id else None
     others = await find_other_missed(work, call)
     told = {}
@@ -19,7 +19,9 @@ async def tell_missed(work: UnitOfWork, call: Call) -> None:
         told[account["owner_id"]] = [each for each in others if each["account_id"] == call.account_id]
     # At a restricted account a call may not be there for whose telephone it was.
     if account is None or not account["restricted"]:
-        told.setdefault(call.user_id, [each for each in others if each["user_id"] == call.user_id])
+        for user_id in {call.user_id, *call.ring_user_ids}:
+            theirs = [each for each in others if user_id in (each["user_id"], *each["ring_user_ids"])]
+            told.setdefault(user_id, theirs)
     raise_notice(
         work,
         Kind.NOTICE_KIND_CALL_MISSED,

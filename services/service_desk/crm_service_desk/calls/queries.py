@@ -63,7 +63,7 @@ def team_of_user() -> Select[Any]:
 def other_missed() -> Select[Any]:
     """When the number has called whom in vain, lately, and was not called back."""
     return (
-        select(calls.c.begin_time, calls.c.account_id, calls.c.user_id)
+        select(calls.c.begin_time, calls.c.account_id, calls.c.user_id, calls.c.ring_user_ids)
         .where(
             calls.c.tenant_id == bindparam("tenant_id"),
             calls.c.customer_number == bindparam("number"),

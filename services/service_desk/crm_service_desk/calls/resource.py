@@ -8,7 +8,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.resource.reach import Reach, at_one_of_owned, at_open, at_owned, ids_at_owned
 from crm_kit.resource.writing import Resource
 from sqlalchemy import ColumnElement, Select, any_, bindparam, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.types import Uuid
 
 from crm_service_desk.accounts.tables import accounts
@@ -17,8 +17,9 @@ from crm_service_desk.calls.tables import calls
 
 
 def taken_part(scope: Scope) -> list[ColumnElement[bool]]:
-    """Those of one's own telephone; for TEAM those of everybody in the teams, too."""
-    own = [calls.c.user_id == bindparam("me")]
+    """Those of one's own telephone, or that rang there; for TEAM those of everybody in the teams, too."""
+    me = bindparam("me", type_=Uuid)
+    own = [calls.c.user_id == me, calls.c.ring_user_ids.contains(array([me]))]
     if scope is Scope.TEAM:
         own.append(calls.c.user_team_id == any_(bindparam("team_ids", type_=ARRAY(Uuid))))
     return own

@@ -43,6 +43,7 @@ calls = tenant_table(
     Column("called_back", Boolean, nullable=False, server_default=false()),
     Column("recording_url", Text),
     Column("ring_count", Integer, nullable=False),
+    Column("ring_user_ids", ARRAY(Uuid), nullable=False, server_default="{}"),
     *versioned_columns(),
     unique(
         "calls_source_key",
@@ -67,6 +68,7 @@ _index("account", "account_id", "begin_time", "id")
 _index("contact", "contact_id", "begin_time", "id")
 _index("user", "user_id", "begin_time", "id")
 _index("user_team", "user_team_id", "begin_time", "id")
+Index("calls_ring_user_index", calls.c.tenant_id, calls.c.ring_user_ids, postgresql_using="gin")
 _index("number", "customer_number", "begin_time", "id")
 # Those to call back, and those that nobody was found for.
 _index("missed", "missed", "called_back", "begin_time", "id")

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crm_kit.errors import invalid_field, wrong_state
+from crm_kit.mail.model import address_of
 
 from crm_service_desk.classification import CaseKind
 from crm_service_desk.classification import Channel as CaseChannel
@@ -105,10 +106,13 @@ class Channel:
         return replace(self, **values)
 
     def checked(self) -> "Channel":
-        """The channel itself; InvalidArgument where extensions are there twice, or are no telephone's."""
+        """The channel itself; InvalidArgument for an address that is none, and extensions that cannot be."""
         for name in ("extensions", "recording_hosts"):
             if getattr(self, name) and self.kind is not ChannelKind.TELEPHONE:
                 raise invalid_field(f"channel.{name}", "channel_telephones", "only channels of telephones have them")
+        if self.kind is ChannelKind.MAIL:
+            for index, address in enumerate(self.addresses):
+                address_of(address, field=f"channel.addresses[{index}]")
         for name in ("extension", "user_id"):
             seen: set[object] = set()
             for index, each in enumerate(self.extensions):

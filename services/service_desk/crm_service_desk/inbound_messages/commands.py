@@ -32,9 +32,9 @@ from crm_service_desk.channels.model import Channel
 from crm_service_desk.channels.queries import is_our_own
 from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.classification import CaseKind
-from crm_service_desk.inbound_messages.filing import BroughtFile, attach_files, place_of
+from crm_service_desk.inbound_messages.filing import BroughtFile, attach_files
 from crm_service_desk.inbound_messages.judging import Circumstances, Deed, Meant, Verdict, judge
-from crm_service_desk.inbound_messages.model import InboundMessage, Reason, State
+from crm_service_desk.inbound_messages.model import InboundMessage, Reason, State, place_of
 from crm_service_desk.inbound_messages.queries import count_earlier, find_answered, find_kept, find_numbered
 from crm_service_desk.inbound_messages.resource import INBOUND_MESSAGES
 from crm_service_desk.inbound_messages.tables import message_threads

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from crm_kit.attachments.contents import Contents
 from crm_kit.attachments.staging import Staged, Staging, attach
@@ -12,7 +11,7 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_kit.identity.access import Actor
 
-from crm_service_desk.inbound_messages.model import InboundMessage, MessageFile, Refusal
+from crm_service_desk.inbound_messages.model import InboundMessage, MessageFile, Refusal, place_of
 from crm_service_desk.mail.streaming import FileBegins, FileBytes, FileEnds, Step
 
 # What a file is called that stands for all that are too many.
@@ -143,11 +142,6 @@ async def attach_files(
             refusal = None if attached else Refusal.NO_ROOM
         found.append(MessageFile(each.name, each.size_bytes, attachment_id, refusal))
     return tuple(found)
-
-
-def place_of(message_id: UUID, case_id: UUID | None) -> tuple[str, UUID]:
-    """The record at which the files of a message are."""
-    return ("cases", case_id) if case_id is not None else ("inbound_messages", message_id)
 
 
 async def in_order(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

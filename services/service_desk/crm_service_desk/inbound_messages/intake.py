@@ -29,10 +29,11 @@ class Reports(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadMail:
-    """A mail, and what became of its files."""
+    """A mail, and what became of its files; `is_open` if it has parts and ends before they do."""
 
     mail: Mail
     files: Sequence[BroughtFile]
+    is_open: bool = False
 
 
 class Intake:
@@ -75,7 +76,7 @@ class Intake:
                 break
         await filing.take(await asyncio.to_thread(stream.end))
         mail = await asyncio.to_thread(parse_mail, bytes(stream.letter), digest=stream.digest)
-        return ReadMail(mail, filing.files)
+        return ReadMail(mail, filing.files, is_open=stream.is_open and not stream.is_cut_off)
 
     async def read_bytes(self, actor: Actor, now: datetime, raw: bytes) -> ReadMail:
         """Read a mail that is here."""

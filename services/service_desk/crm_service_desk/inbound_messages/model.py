@@ -153,3 +153,8 @@ class InboundMessage:
         """FailedPrecondition when it belongs to a case already, which was told."""
         if self.state is State.MATCHED:
             raise wrong_state("inbound_message", self.state, done, legal=[State.UNMATCHED, State.IGNORED])
+
+
+def place_of(message_id: UUID, case_id: UUID | None) -> tuple[str, UUID]:
+    """The record at which the files of a message are."""
+    return ("cases", case_id) if case_id is not None else ("inbound_messages", message_id)

@@ -103,6 +103,11 @@ class MailStream:
         """The SHA-256 of all that came."""
         return self._digest.hexdigest()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether what came ends within a part that another boundary has to end."""
+        return bool(self._boundaries)
+
     def feed(self, piece: bytes) -> list[Step]:
         """Take the next bytes."""
         room = MAX_MAIL_BYTES - self._size

@@ -19,7 +19,7 @@ from crm_kit.background import PeriodicJob, Tenants
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
 from crm_kit.directory.access import Directory
 from crm_kit.directory.keepers import get_keepers
-from crm_kit.errors import Conflict, CrmError, Unauthenticated, Unavailable
+from crm_kit.errors import Conflict, CrmError, FailedPrecondition, Unauthenticated, Unavailable
 from crm_kit.events.leases import Lease
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.notice_texts import OUTCOME
@@ -30,7 +30,7 @@ from crm_service_desk.channels.model import ChannelState
 from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.inbound_messages.intake import Intake, ReadMail
 from crm_service_desk.mailboxes import commands
-from crm_service_desk.mailboxes.imap import MAX_PIECE_BYTES, Folder, Session, opened
+from crm_service_desk.mailboxes.imap import MAX_PIECE_BYTES, Folder, Piece, Session, opened
 from crm_service_desk.mailboxes.lines import MailServerError
 from crm_service_desk.mailboxes.model import EVERY, Failure, Mailbox, is_to_be_told, wait_after
 from crm_service_desk.mailboxes.passwords import Passwords, UnreadableError
@@ -63,6 +63,39 @@ class Turn:
     mailbox: Mailbox
     password: str | None
     position: Position
+
+
+class Pieces:
+    """A mail piece by piece, as its server hands it over: in shorter ones than it was asked for, if it likes."""
+
+    def __init__(self, session: Session, uid: int, first: Piece) -> None:
+        self._session, self._uid, self._first = session, uid, first
+        self._size = 0
+
+    async def all(self) -> AsyncIterator[bytes]:
+        """All of them; MailServerError where the mail is gone before its end."""
+        piece = self._first
+        while piece.content:
+            yield piece.content
+            self._size += len(piece.content)
+            # Of what is as long as it should be nobody asks whether more follows, unless the size was an estimate.
+            if self._size == self._first.stated_bytes and len(piece.content) < MAX_PIECE_BYTES:
+                return
+            found = await self._session.read(self._uid, self._size)
+            if found is None:
+                raise MailServerError(Failure.BROKEN_OFF)
+            piece = found
+
+    def check_whole(self, *, is_open: bool) -> None:
+        """FailedPrecondition where the server says that nothing follows, and has not handed over all.
+
+        What it says of the size is no proof: some, such as Exchange, estimate it. What shows is a mail that `is_open`,
+        or of which nothing came.
+        """
+        stated = self._first.stated_bytes or 0
+        if self._size < stated and (is_open or not self._size):
+            detail = f"the server hands over {self._size} bytes of {stated}"
+            raise FailedPrecondition(detail, reason="MAIL_INCOMPLETE")
 
 
 class StoppedError(Exception):
@@ -259,14 +292,17 @@ class Fetching:
             first = await session.read(uid)
             if first is None:
                 return None
+            pieces = Pieces(session, uid, first)
             async with asyncio.timeout(MAIL_SECONDS):
-                return await self._intake.read(turn.actor, self._now_of(turn), pieces_of(session, uid, first))
+                read = await self._intake.read(turn.actor, self._now_of(turn), pieces.all())
         except (MailServerError, TimeoutError) as error:
             failure = error.failure if isinstance(error, MailServerError) else Failure.TIMED_OUT
             if turn.position.failure_count >= MAX_TRIES:
                 detail = f"the server does not hand it over: {failure}"
                 await self._put_aside(turn, validity, uid, reason="UNAVAILABLE", detail=detail)
             raise MailServerError(failure) from None
+        pieces.check_whole(is_open=read.is_open)
+        return read
 
     async def _keep(self, turn: Turn, validity: int, uid: int, read: ReadMail) -> None:
         async with self._unit(turn) as work:
@@ -319,20 +355,6 @@ class Fetching:
 
     def _now_of(self, turn: Turn) -> datetime:
         return self._tenants.now() + turn.actor.access.clock_offset
-
-
-async def pieces_of(session: Session, uid: int, first: bytes) -> AsyncIterator[bytes]:
-    """A mail piece by piece; MailServerError where it is gone before its end."""
-    piece, size = first, 0
-    while piece:
-        yield piece
-        size += len(piece)
-        if len(piece) < MAX_PIECE_BYTES:
-            return
-        found = await session.read(uid, size)
-        if found is None:
-            raise MailServerError(Failure.BROKEN_OFF)
-        piece = found
 
 
 def password_of(turn: Turn) -> str:

@@ -39,6 +39,8 @@ MAX_FOUND = 50_000
 CLIENT = '("name" "Guanxi" "version" "1")'
 # Nobody waits for what the server says to it.
 LEAVING = b"LEAVING LOGOUT\r\n"
+# How bytes come that are few, or none.
+WITHOUT_LITERAL = re.compile(rb'\bBODY\[\](?:<\d+>)? (?:NIL|"((?:[^"\\]|\\.)*)")', re.IGNORECASE)
 # Digits of a number of IMAP, which has 32 bits.
 MAX_DIGITS = 10
 
@@ -69,6 +71,14 @@ class Folder:
     def window(self) -> int:
         """How many numbers, from one on, the server can be asked for at once: most are those of mails that are gone."""
         return MAX_FOUND if self.count > MAX_FOUND else self.uid_next
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of a mail, and how many the whole has by its server: some reckon those without reading the mail."""
+
+    content: bytes
+    stated_bytes: int | None
 
 
 class Connection(imaplib.IMAP4):
@@ -120,18 +130,15 @@ class Session:
         found = await self._call(lambda client: numbers_in(command(client, "SEARCH", *criteria)))
         return [number for number in found if first <= number <= last]
 
-    async def read(self, uid: int, first: int = 0) -> bytes | None:
+    async def read(self, uid: int, first: int = 0) -> Piece | None:
         """A piece of a mail, from byte `first` on; None when it is not there any more.
 
-        One that is shorter than MAX_PIECE_BYTES is the last. The mail is not marked as seen by that.
+        It has MAX_PIECE_BYTES at most, and fewer where the server likes: an empty one says that nothing follows. The
+        mail is not marked as seen by that.
         """
-        part = f"(UID BODY.PEEK[]<{first}.{MAX_PIECE_BYTES}>)"
+        part = f"(UID RFC822.SIZE BODY.PEEK[]<{first}.{MAX_PIECE_BYTES}>)"
         told = await self._call(lambda client: command(client, "FETCH", str(uid), part))
-        for each in told:
-            if isinstance(each, tuple) and uid_of(each[0]) in (uid, None):
-                return bytes(each[1])[:MAX_PIECE_BYTES]
-        # Of what is empty a server says so without a literal.
-        return b"" if first and any(isinstance(each, bytes) and uid_of(each) == uid for each in told) else None
+        return piece_in(told, uid, first)
 
     async def mark_seen(self, uid: int) -> None:
         """Mark a mail as seen, where the server lets us: whoever may only read the folder goes on all the same."""
@@ -234,6 +241,36 @@ def number_of(connection: Connection, name: str) -> int:
     if not isinstance(text, bytes) or not text.isdigit() or len(text) > MAX_DIGITS:
         raise MailServerError(Failure.BROKEN_OFF)
     return int(text)
+
+
+def piece_in(told: Sequence[Any], uid: int, first: int) -> Piece | None:
+    """The piece of a mail from byte `first` on, in what a server answers; None where it has no such mail."""
+    for each in told:
+        if isinstance(each, tuple) and uid_of(each[0]) in (uid, None):
+            require_place(each[0], first)
+            return Piece(bytes(each[1])[:MAX_PIECE_BYTES], stated_in(told))
+    lines = [each for each in told if isinstance(each, bytes) and uid_of(each) == uid]
+    for line in lines:
+        if found := WITHOUT_LITERAL.search(line):
+            if found.group(1):
+                require_place(line, first)
+            return Piece(re.sub(rb"\\(.)", rb"\1", found.group(1) or b""), stated_in(told))
+    # Behind the end of a mail some say nothing of its bytes.
+    return Piece(b"", stated_in(told)) if first and lines else None
+
+
+def require_place(told: bytes, first: int) -> None:
+    """MailServerError where bytes are from another place of the mail: some always send it from its beginning."""
+    found = re.search(rb"\bBODY\[\]<(\d{1,10})>", told, re.IGNORECASE)
+    if int(found.group(1) if found else 0) != first:
+        raise MailServerError(Failure.BROKEN_OFF)
+
+
+def stated_in(told: Sequence[Any]) -> int | None:
+    """How many bytes a server says that a mail has, before or behind some of them."""
+    lines = b" ".join(each[0] if isinstance(each, tuple) else each for each in told if each)
+    size = re.search(rb"\bRFC822\.SIZE (\d{1,10})\b", lines)
+    return int(size.group(1)) if size else None
 
 
 def uid_of(told: bytes) -> int | None:

@@ -21,9 +21,9 @@ from crm_service_desk.cases.model import Case, Medium
 from crm_service_desk.cases.resource import CASES
 from crm_service_desk.mail.reports import Action, DeliveryReport
 from crm_service_desk.outbound_messages.model import GIVE_UP_AFTER, OutboundMessage, Report, State
-from crm_service_desk.outbound_messages.queries import find_by_source, refused_until
+from crm_service_desk.outbound_messages.queries import find_by_source, held_of_first, refused_until
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
-from crm_service_desk.outbound_messages.tables import outbound_queue
+from crm_service_desk.outbound_messages.tables import outbound_messages, outbound_queue
 
 TOLD_AS: dict[State, type[Message]] = {
     State.QUEUED: events.OutboundMessagePutBack,
@@ -213,6 +213,38 @@ def hasten() -> Any:
     """It is tried now, and the waits between attempts begin with the shortest again."""
     due_time = bindparam("due_time", type_=DateTime(timezone=True))
     return _place().values(due_time=due_time, first_attempt=bindparam("first_attempt", type_=Integer))
+
+
+@statement
+def put_in_order() -> Any:
+    """Say of which case messages are that a version before the order of answers has written."""
+    queue, message = outbound_queue.c, outbound_messages.c
+    return (
+        update(outbound_queue)
+        .where(
+            queue.tenant_id == bindparam("tenant_id"),
+            queue.case_id.is_(None),
+            message.tenant_id == queue.tenant_id,
+            message.id == queue.message_id,
+        )
+        .values(case_id=message.case_id, holds=message.sent_time.is_(None))
+    )
+
+
+@statement
+def put_off_held() -> Any:
+    """What waits for an earlier one, and keeps others from being seen, is looked at again later."""
+    queue = outbound_queue.c
+    return (
+        update(outbound_queue)
+        .where(
+            queue.tenant_id == bindparam("tenant_id"),
+            queue.message_id.in_(held_of_first()),
+            # Whoever has it by now has said when it is due.
+            queue.due_time <= bindparam("due_by", type_=DateTime(timezone=True)),
+        )
+        .values(due_time=bindparam("later", type_=DateTime(timezone=True)))
+    )
 
 
 @statement

@@ -32,6 +32,8 @@ ANY_ADDRESS = "outbound_messages.any_address"
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_SUBJECT = 250
 PLACE = "outbound_message"
+# By which nothing goes but text.
+WITHOUT_FILES = frozenset({ChannelKind.SMS, ChannelKind.TELEPHONE})
 
 
 async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMessage:
@@ -50,10 +52,11 @@ async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMes
     to_addresses, cc_addresses = await recipients_of(work, case, values, last, by_mail=by_mail)
     if automatic:
         await check_automatic(work, case, last, (*to_addresses, *cc_addresses))
-    if by_mail:
-        await check_files(work, case, values.get("attachment_ids", ()))
-    else:
+    if not by_mail:
         check_plain(values)
+    if values.get("attachment_ids"):
+        require_carrier(channel)
+        await check_files(work, case, values["attachment_ids"])
     id, from_address = new_id(), next(iter(channel.addresses), None)
     if by_mail and from_address is not None:
         # As servers take it, its domain in ASCII; that stands in the Message-ID, too.
@@ -162,9 +165,16 @@ async def check_strangers(work: UnitOfWork, case: Case, addresses: Sequence[str]
 
 def check_plain(values: dict[str, Any]) -> None:
     """InvalidArgument for what only mails have."""
-    for name in ("cc_addresses", "subject", "attachment_ids"):
+    for name in ("cc_addresses", "subject"):
         if values.get(name):
             raise invalid_field(f"{PLACE}.{name}", "outbound_mail_only", "only mails have it")
+
+
+def require_carrier(channel: Channel) -> None:
+    """InvalidArgument where nothing goes by the channel but text."""
+    if channel.kind in WITHOUT_FILES:
+        detail = f"by a channel of the kind {channel.kind} no files go"
+        raise invalid_field(f"{PLACE}.attachment_ids", "outbound_no_files", detail, metadata={"kind": channel.kind})
 
 
 async def check_files(work: UnitOfWork, case: Case, ids: Sequence[UUID]) -> None:

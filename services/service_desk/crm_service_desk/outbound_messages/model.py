@@ -42,6 +42,7 @@ class Failure(StrEnum):
 
 # What is heard of a message moves it to a state that stands further right, and never back, in whatever order.
 HEARD = (State.SENT, State.FAILED, State.BOUNCED, State.DELIVERED)
+FILE_GONE = "a file that goes with it was deleted"
 ON_ITS_WAY = (State.QUEUED, State.SENDING)
 
 
@@ -141,6 +142,15 @@ class OutboundMessage:
         if pending:
             return changed.put_back(Failure.PUT_OFF, outcome.later[pending[0]]) if is_latest else changed
         return replace(changed, state=State.FAILED) if changed.state in ON_ITS_WAY else changed
+
+    @property
+    def file_gone(self) -> Outcome:
+        """What comes of it where a file that goes with it was deleted: without that it would say something else."""
+        return Outcome(never=dict.fromkeys(self.pending_addresses, FILE_GONE), why=Failure.FILE_MISSING)
+
+    def without_file(self, *, now: datetime) -> "OutboundMessage":
+        """As it stands where nobody has tried it, since a file that goes with it was deleted."""
+        return self.after(self.file_gone, attempt=self.attempt_count, now=now)
 
     def given_up(self) -> "OutboundMessage":
         """Tried no more; those to whom it was still to go have not got it."""

@@ -22,9 +22,11 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal,
     not_,
     or_,
     select,
+    true,
     union,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -41,8 +43,10 @@ from crm_service_desk.outbound_messages.model import OutboundMessage
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 from crm_service_desk.outbound_messages.tables import outbound_messages, outbound_queue
 
-# More than all processes send at once.
-MAX_DUE = 200
+# More than all processes send at once, and of them those of one tenant.
+MAX_DUE, A_TENANTS_SHARE = 200, 5
+# Of a tenant in one look, those too that wait for an earlier one.
+MAX_LOOKED_AT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,29 +140,85 @@ def message_by_source() -> Select[Any]:
 
 
 def _is_held(queue: Any) -> ColumnElement[bool]:
-    """Whether one that was written before it, in the same case and by the same channel, has not left yet."""
+    """Whether one that was written before it, in the same case and by the same channel, has not left yet.
+
+    What is of no case waits until that is known.
+    """
     earlier = outbound_queue.alias("earlier").c
     same = [earlier[name] == queue[name] for name in ("tenant_id", "case_id", "channel_id")]
-    return exists().where(*same, earlier.message_id < queue.message_id, earlier.holds)
+    found = select(earlier.message_id).where(*same, earlier.message_id < queue.message_id, earlier.holds)
+    # Looked up for each, which the limit makes sure of, and not held against all that there is.
+    return or_(queue.case_id.is_(None), found.limit(1).scalar_subquery().is_not(None))
+
+
+def _first_due(tenant_id: Any) -> Select[Any]:
+    """What of a tenant is due the longest, as much as a look looks at; of one instant, in the order of writing."""
+    queue = outbound_queue.c
+    return (
+        select(queue.tenant_id, queue.message_id, queue.case_id, queue.channel_id, queue.due_time)
+        .where(queue.tenant_id == tenant_id, queue.by_mailbox, queue.due_time <= _due_by())
+        .order_by(queue.due_time, queue.message_id)
+        .limit(_counted(MAX_LOOKED_AT))
+    )
+
+
+def _counted(number: int) -> Any:
+    """A number that planning does not know, and takes to be small.
+
+    It takes the policies of rows to leave few of a table. Of so few that a limit takes them all it would read the
+    whole table, for each tenant anew.
+    """
+    return select(literal(number)).scalar_subquery()
+
+
+def _due_by() -> Any:
+    return bindparam("due_by", type_=DateTime(timezone=True))
+
+
+@statement
+def unordered_tenants() -> Select[Any]:
+    return select(outbound_queue.c.tenant_id).where(outbound_queue.c.case_id.is_(None)).distinct()
 
 
 @statement
 def due_messages() -> Select[Any]:
-    """Across tenants, those first that have waited longest; none of the tenants of `without`."""
-    queue, tenants = outbound_queue.c, access_tenants.c
-    is_due = queue.by_mailbox & (queue.due_time <= bindparam("due_by", type_=DateTime(timezone=True)))
+    """Of each open tenant that is not in `without` the first that can go, by an index; first the first of each."""
+    tenant = access_tenants
+    first = _first_due(tenant.c.tenant_id).correlate(tenant).lateral("first_due")
+    due = (
+        select(first.c.message_id, first.c.due_time)
+        .where(not_(_is_held(first.c)))
+        .order_by(first.c.due_time, first.c.message_id)
+        .limit(A_TENANTS_SHARE)
+        .lateral("due")
+    )
+    number = func.row_number().over(partition_by=tenant.c.tenant_id, order_by=(due.c.due_time, due.c.message_id))
     return (
-        select(queue.tenant_id, queue.message_id)
-        .join(access_tenants, tenants.tenant_id == queue.tenant_id)
-        .where(
-            tenants.active,
-            is_due,
-            queue.tenant_id != all_(bindparam("without", type_=ARRAY(Uuid))),
-            not_(_is_held(queue)),
-        )
-        .order_by(queue.due_time)
+        select(tenant.c.tenant_id, due.c.message_id)
+        .join_from(tenant, due, true())
+        .where(tenant.c.active, tenant.c.tenant_id != all_(bindparam("without", type_=ARRAY(Uuid))))
+        .order_by(number, due.c.due_time)
         .limit(MAX_DUE)
     )
+
+
+@statement
+def crowded_tenants() -> Select[Any]:
+    """Open tenants of which as much is due as a look looks at, or more."""
+    tenant = access_tenants
+    first = _first_due(tenant.c.tenant_id).offset(_counted(MAX_LOOKED_AT - 1)).limit(_counted(1))
+    last = first.correlate(tenant).lateral("last")
+    return (
+        select(tenant.c.tenant_id)
+        .join_from(tenant, last, true())
+        .where(tenant.c.active, tenant.c.tenant_id != all_(bindparam("without", type_=ARRAY(Uuid))))
+    )
+
+
+def held_of_first() -> Select[Any]:
+    """Of what a look looks at of a tenant, that which waits for an earlier one."""
+    first = _first_due(bindparam("tenant_id")).subquery("first_due")
+    return select(first.c.message_id).where(_is_held(first.c))
 
 
 @statement
@@ -292,6 +352,17 @@ async def get_due(database: Database, due_by: datetime, *, without: Collection[U
     """What mailboxes are to send by now, by the machines' clock."""
     rows = await database.all(ALL_TENANTS, due_messages(), {"due_by": due_by, "without": list(without)})
     return [Due(**row) for row in rows]
+
+
+async def get_crowded(database: Database, due_by: datetime, *, without: Collection[UUID]) -> list[UUID]:
+    """The tenants of which a look does not see all that is due."""
+    values = {"due_by": due_by, "without": list(without)}
+    return [row["tenant_id"] for row in await database.all(ALL_TENANTS, crowded_tenants(), values)]
+
+
+async def get_unordered(database: Database) -> list[UUID]:
+    """The tenants with messages of which it is not known yet of which case they are."""
+    return [row["tenant_id"] for row in await database.all(ALL_TENANTS, unordered_tenants(), {})]
 
 
 async def get_ended(database: Database, due_by: datetime) -> list[Due]:

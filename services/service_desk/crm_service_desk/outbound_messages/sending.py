@@ -12,8 +12,9 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from crm_kit.attachments.contents import Contents
@@ -47,7 +48,16 @@ from crm_service_desk.outbound_messages.model import (
     Outcome,
     wait_after,
 )
-from crm_service_desk.outbound_messages.queries import MAX_DUE, Due, find_files, find_place, get_due, get_ended
+from crm_service_desk.outbound_messages.queries import (
+    MAX_DUE,
+    Due,
+    find_files,
+    find_place,
+    get_crowded,
+    get_due,
+    get_ended,
+    get_unordered,
+)
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 
 log = structlog.get_logger()
@@ -57,7 +67,8 @@ LOOK_SECONDS = 5.0
 # Longer than an attempt may take: it is another's then.
 ATTEMPT_SECONDS = 420.0
 CLAIM = timedelta(minutes=10)
-FILE_GONE = "a file that goes with it was deleted"
+# Until it is looked again whether so many still wait for earlier ones.
+WAIT_HELD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +116,11 @@ class Sending:
     async def look(self) -> bool:
         """Begin with what is due, as far as there are places; True when others may wait behind those of one tenant."""
         now, database = self._tenants.now(), self._tenants.database
+        await self._put_in_order()
         busy = Counter(each.tenant_id for each in self._tasks)
         full = [tenant_id for tenant_id, count in busy.items() if count >= MAX_MESSAGES_OF_TENANT]
         found, begun = await get_due(database, now, without=full), False
+        seen_more = await self._make_seen(now, found, without=full)
         for due in [*found, *await get_ended(database, now)]:
             if len(self._tasks) >= MAX_MESSAGES:
                 return False
@@ -115,7 +128,27 @@ class Sending:
                 busy[due.tenant_id] += 1
                 self._begin(due)
                 begun = True
-        return begun and len(found) == MAX_DUE
+        return seen_more or (begun and len(found) == MAX_DUE)
+
+    async def _put_in_order(self) -> None:
+        for tenant_id in await get_unordered(self._tenants.database):
+            async with self._tenants.unit(tenant_id) as work:
+                work.execute(commands.put_in_order())
+
+    async def _make_seen(self, now: datetime, found: Sequence[Due], *, without: Sequence[UUID]) -> bool:
+        """Put off what waits for an earlier one where it is so much that a look sees nothing else of its tenant.
+
+        True when another look sees more.
+        """
+        if len(found) == MAX_DUE:
+            return False
+        seen = Counter(each.tenant_id for each in found)
+        enough = [tenant_id for tenant_id, count in seen.items() if count >= MAX_MESSAGES_OF_TENANT]
+        hidden = await get_crowded(self._tenants.database, now, without=[*without, *enough])
+        for tenant_id in hidden:
+            async with self._tenants.unit(tenant_id) as work:
+                work.execute(commands.put_off_held(), due_by=now, later=now + WAIT_HELD)
+        return bool(hidden)
 
     def _begin(self, due: Due) -> None:
         task = self._tasks[due] = asyncio.create_task(self._hold(due))
@@ -200,7 +233,7 @@ class Sending:
         """What the server says to a message; MailServerError when it cannot be spoken to."""
         message = turn.message
         if turn.files is None:
-            return Outcome(never=dict.fromkeys(message.pending_addresses, FILE_GONE), why=Failure.FILE_MISSING)
+            return message.file_gone
         if turn.password is None:
             raise MailServerError(ServerFailure.KEY_CHANGED)
         written = {address_of(each, field="to"): each for each in message.pending_addresses}

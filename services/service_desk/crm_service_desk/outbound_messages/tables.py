@@ -70,7 +70,8 @@ outbound_queue = tenant_table(
     # When it is given up.
     Column("end_time", DateTime(timezone=True), nullable=False),
     # Whether those written later in the case, by the same channel, wait for it: until somebody has got it.
-    Column("case_id", Uuid, nullable=False),
+    # Not known of what a version has written that knows no order, and serves beside this one; a look finds it out.
+    Column("case_id", Uuid),
     Column("holds", Boolean, nullable=False, server_default="true"),
     # How often it had been tried when it came here: the waits between attempts are reckoned from there.
     Column("first_attempt", Integer, nullable=False, server_default="0"),
@@ -80,10 +81,14 @@ outbound_queue = tenant_table(
     retention=Kept("a row for each message that is still to go, for two days at most"),
 )
 Index(
-    "outbound_queue_due_index",
-    outbound_queue.c.due_time,
+    "outbound_queue_tenant_due_index",
+    *(outbound_queue.c[name] for name in ("tenant_id", "due_time", "message_id")),
     postgresql_where=outbound_queue.c.by_mailbox,
-    info={"across_tenants": True},
+)
+Index(
+    "outbound_queue_unordered_index",
+    outbound_queue.c.tenant_id,
+    postgresql_where=outbound_queue.c.case_id.is_(None),
 )
 Index("outbound_queue_end_index", outbound_queue.c.end_time, info={"across_tenants": True})
 Index("outbound_queue_channel_index", *(outbound_queue.c[name] for name in ("tenant_id", "channel_id", "due_time")))

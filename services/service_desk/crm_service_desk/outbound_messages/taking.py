@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from crm_kit.attachments.model import Attachment
 from crm_kit.clock import system_now
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import UnitOfWork
@@ -14,7 +15,7 @@ from crm_service_desk.channels.model import ChannelKind
 from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.outbound_messages import commands
 from crm_service_desk.outbound_messages.model import OutboundMessage, Report
-from crm_service_desk.outbound_messages.queries import find_waiting
+from crm_service_desk.outbound_messages.queries import find_files, find_waiting
 from crm_service_desk.outbound_messages.resource import OUTBOUND_MESSAGES
 
 LEASE = timedelta(minutes=5)
@@ -22,9 +23,9 @@ LEASE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Messages, and until when they are the adapter's, by the machines' clock."""
+    """Messages with their files, and until when they are the adapter's, by the machines' clock."""
 
-    messages: Sequence[OutboundMessage]
+    messages: Sequence[tuple[OutboundMessage, Sequence[Attachment]]]
     until: datetime
 
 
@@ -37,7 +38,14 @@ async def take_messages(work: UnitOfWork, channel_id: UUID, *, most: int) -> Tak
     await advisory_lock(work, f"outbound messages {channel_id}")
     now = system_now()
     waiting = await find_waiting(work, channel_id, now, most=most)
-    return Taken([commands.begin(work, each, until=now + LEASE) for each in waiting], now + LEASE)
+    messages = []
+    for each in waiting:
+        files = await find_files(work, each)
+        if files is None:
+            await commands.advance(work, each, each.without_file(now=work.now))
+        else:
+            messages.append((commands.begin(work, each, until=now + LEASE), files))
+    return Taken(messages, now + LEASE)
 
 
 async def report_message(work: UnitOfWork, channel_id: UUID, id: UUID, report: Report) -> OutboundMessage:

@@ -13,6 +13,8 @@ from uuid import UUID
 from crm.service_desk.v1 import calls_pb2 as calls_pb
 from crm.service_desk.v1 import inbound_messages_pb2 as messages_pb
 from crm.service_desk.v1 import signed_deliveries_pb2 as pb
+from crm_kit.attachments.links import Link, Links, path_of_file
+from crm_kit.attachments.model import Attachment
 from crm_kit.clock import Now, system_now
 from crm_kit.database.connections import Database
 from crm_kit.database.work import UnitOfWork, retried, unit_of_work
@@ -45,10 +47,13 @@ Result = TypeVar("Result")
 class SignedDeliveryServicer:
     contract = pb.DESCRIPTOR.services_by_name["SignedDeliveryService"]
 
-    def __init__(self, database: Database, adapters: Adapters, intake: Intake, *, now: Now = system_now) -> None:
+    def __init__(
+        self, database: Database, adapters: Adapters, intake: Intake, links: Links, *, now: Now = system_now
+    ) -> None:
         self._database = database
         self._adapters = adapters
         self._intake = intake
+        self._links = links
         self._now = now
 
     async def ReceiveSignedDelivery(
@@ -87,7 +92,10 @@ class SignedDeliveryServicer:
     ) -> pb.TakeOutboundMessagesResponse:
         actor, channel_id = await self._signed_by(request), UUID(request.channel_id)
         most = read_take(request.payload)
-        return given(await self._in_unit(actor, lambda unit: take_messages(unit, channel_id, most=most)))
+        taken = await self._in_unit(actor, lambda unit: take_messages(unit, channel_id, most=most))
+        # In the service's own name: the message was let have its files when it was written.
+        link = Link(actor.tenant_id, actor.user_id, taken.until)
+        return given(taken, lambda file: path_of_file(self._links, link, place_of_file(file)))
 
     async def _signed_by(self, request: pb.ReceiveSignedDeliveryRequest | pb.TakeOutboundMessagesRequest) -> Actor:
         signature = Signature(request.webhook_id, request.webhook_timestamp, request.webhook_signature)
@@ -134,8 +142,13 @@ def told_of(message: OutboundMessage) -> pb.ReceiveSignedDeliveryResponse:
     return pb.ReceiveSignedDeliveryResponse(outbound_message_id=kept.id, outbound_state=kept.state)
 
 
-def given(taken: Taken) -> pb.TakeOutboundMessagesResponse:
-    """What the adapter is to send."""
+def place_of_file(file: Attachment) -> tuple[str, str, str]:
+    """What a link to it is bound to."""
+    return file.collection, str(file.record_id), str(file.id)
+
+
+def given(taken: Taken, path_of: Callable[[Attachment], str]) -> pb.TakeOutboundMessagesResponse:
+    """What the adapter is to send; `path_of` says where it finds a file."""
     deliveries = [
         pb.OutboundDelivery(
             outbound_message_id=str(each.id),
@@ -145,7 +158,17 @@ def given(taken: Taken) -> pb.TakeOutboundMessagesResponse:
             text=each.text,
             thread_references=each.thread_references,
             lease_end_time=timestamp(taken.until),
+            files=[
+                pb.OutboundDelivery.File(
+                    name=file.name,
+                    content_type=file.content_type,
+                    size_bytes=file.size_bytes,
+                    sha256=file.sha256,
+                    path=path_of(file),
+                )
+                for file in files
+            ],
         )
-        for each in taken.messages
+        for each, files in taken.messages
     ]
     return pb.TakeOutboundMessagesResponse(deliveries=deliveries)

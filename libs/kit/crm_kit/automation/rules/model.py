@@ -72,14 +72,15 @@ class Schedule:
 class Trigger:
     """One of three.
 
-    What happens to a record, as its history calls it; of an update, to one of these fields, or any. Or a date, or a
-    schedule.
+    What happens to a record, as its history calls it; of an update, to one of these fields, or any. Or what happens to
+    a task at it that the filter takes. Or a date, or a schedule.
     """
 
     events: tuple[str, ...] = ()
     changed_fields: tuple[str, ...] = ()
     date_reached: DateReached | None = None
     schedule: Schedule | None = None
+    task_filter: str = ""
 
     @property
     def timed(self) -> DateReached | Schedule | None:

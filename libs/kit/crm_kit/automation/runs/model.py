@@ -10,12 +10,14 @@ from uuid import UUID
 MAX_CHAIN = 5
 # Runs that other runs set off, of all that follows from one event.
 MAX_FOLLOWING = 100
-# What keeps a rule from a record without a fault of its own, as often as others bring it about: no rule stops for it.
+# What keeps a rule from a record without a fault of its own, as often as others bring it about: no rule stops for it,
+# and all else that the rule does is done.
 BLAMELESS = frozenset({"AUTOMATIC_MESSAGE_REFUSED"})
 
 
 class State(enum.StrEnum):
     SUCCEEDED = "SUCCEEDED"
+    PARTLY_DONE = "PARTLY_DONE"
     FAILED = "FAILED"
     STOPPED_LOOP = "STOPPED_LOOP"
 
@@ -26,7 +28,8 @@ class Effect:
 
     `target` is the field that names the record, where that is not the run's own; `told_count` is how many were told.
     Of a record that it created these are its collection and id, and the etag is that one's; `left_etag` is then that of
-    the run's own record where this was changed by it, as a case is that is told of a message.
+    the run's own record where this was changed by it, as a case is that is told of a message. An action that was left
+    out has a `reason` and its `detail`, as a caller would have been told.
     """
 
     verb: str
@@ -37,6 +40,8 @@ class Effect:
     created_collection: str = ""
     created_id: str = ""
     left_etag: str = ""
+    reason: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

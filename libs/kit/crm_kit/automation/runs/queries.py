@@ -46,6 +46,23 @@ def run_that_led_to() -> Select[Any]:
 
 
 @statement
+def run_that_created() -> Select[Any]:
+    """The run on a record by which something was created at it: its rule, and what had set that off."""
+    runs, rules = automation_runs.c, automation_rules.c
+    created = func.jsonb_build_object("created_id", bindparam("created_id", type_=Text))
+    return (
+        select(runs.rule_id, runs.collection, runs.causes, rules.display_name)
+        .join(automation_rules, (rules.tenant_id == runs.tenant_id) & (rules.id == runs.rule_id))
+        .where(
+            runs.tenant_id == bindparam("tenant_id"),
+            runs.record_id == bindparam("record_id"),
+            runs.effects.contains(func.jsonb_build_array(created)),
+        )
+        .limit(1)
+    )
+
+
+@statement
 def count_following(most: int) -> Select[Any]:
     """How many runs an event has brought about through other runs, counted up to `most`."""
     runs = automation_runs.c

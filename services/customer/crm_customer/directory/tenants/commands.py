@@ -79,6 +79,7 @@ def project(work: UnitOfWork, tenant: Tenant) -> None:
         time_zone=tenant.time_zone,
         default_region=tenant.default_region,
         change_proposal_days=tenant.change_proposal_days,
+        unmasked_fields=tenant.unmasked_fields,
         version=tenant.version,
     )
 

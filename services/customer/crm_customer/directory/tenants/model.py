@@ -32,6 +32,7 @@ class Tenant:
     time_zone: str = DEFAULT_ZONE
     default_region: str = DEFAULT_REGION
     change_proposal_days: int = ANSWER_DAYS
+    unmasked_fields: tuple[str, ...] = ()
     current_time: datetime | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:

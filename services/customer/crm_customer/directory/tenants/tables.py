@@ -5,6 +5,7 @@ from crm_kit.proposed import ANSWER_DAYS
 from crm_kit.regions import DEFAULT_REGION
 from crm_kit.zones import DEFAULT_ZONE
 from sqlalchemy import Boolean, Column, Integer, Interval, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from crm_customer.metadata import metadata
 
@@ -21,6 +22,7 @@ tenants = tenant_table(
     Column("time_zone", Text, nullable=False, server_default=DEFAULT_ZONE),
     Column("default_region", Text, nullable=False, server_default=DEFAULT_REGION),
     Column("change_proposal_days", Integer, nullable=False, server_default=str(ANSWER_DAYS)),
+    Column("unmasked_fields", ARRAY(Text), nullable=False, server_default="{}"),
     # Grows with each change of the tenant's directory that must not happen beside another one, see `take_turn`.
     Column("turn", Integer, nullable=False, server_default="0"),
     *versioned_columns(),

@@ -10,28 +10,23 @@ Layout, names and bounds are JSON, the service is told by its process id.
 
 import asyncio
 import contextlib
-import ctypes
 import errno
 import os
-import resource
 import signal
 import sys
 import tempfile
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
+from crm_kit.bounded_process import bound, end_with
 from crm_kit.errors import InvalidArgument
 
 from crm_customer.imports.spreadsheets.layout import Layout
 from crm_customer.imports.spreadsheets.reader import read_spreadsheet
 from crm_customer.imports.spreadsheets.refusal import unreadable
 from crm_customer.imports.spreadsheets.unpacked import UnpackedSheet, pack
-
-# <linux/prctl.h>
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +94,7 @@ def main(asked: str, descriptor: str, allowed: str, service: str) -> dict[str, A
     """Read standard input into the file with this descriptor within bounds; what is answered to the service."""
     end_with(int(service))
     bounds = Bounds(**orjson.loads(allowed))
-    bound(bounds)
+    bound(memory_bytes=bounds.memory_bytes, cpu_seconds=bounds.cpu_seconds, file_bytes=bounds.packed_bytes)
     layout, names = orjson.loads(asked)
     try:
         with os.fdopen(sys.stdin.fileno(), "rb") as upload, os.fdopen(int(descriptor), "wb") as file:
@@ -126,34 +121,6 @@ def refused(error: InvalidArgument) -> dict[str, Any]:
 
 def _too_much(rule: str, what: str, most: int) -> InvalidArgument:
     return unreadable(rule, f"it {what}; split it into several files", most=most)
-
-
-def end_with(service: int) -> None:
-    """End this process when the service ends, however it does."""
-    # Linux has it; elsewhere the bound of its time ends it.
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != service:
-        # It has ended already.
-        sys.exit(1)
-
-
-def bound(bounds: Bounds) -> None:
-    """From here on this process may take so much and no more, and is the first to go when memory is short."""
-    limits = {
-        resource.RLIMIT_AS: (bounds.memory_bytes, bounds.memory_bytes),
-        # At the soft limit comes a signal that says what it is about, at the hard one SIGKILL.
-        resource.RLIMIT_CPU: (bounds.cpu_seconds, bounds.cpu_seconds + 5),
-        # Python ignores its signal: a write fails with EFBIG.
-        resource.RLIMIT_FSIZE: (bounds.packed_bytes, bounds.packed_bytes),
-        resource.RLIMIT_CORE: (0, 0),
-    }
-    for what, most in limits.items():
-        # Not every system has each.
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(what, most)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from crm.resource.v1.events_pb2 import WebhookCallRequested
 from crm_kit.background import Tenants
 from crm_kit.events.consumers import Consumers, Event
 from crm_kit.ids import id_from_text, new_id
-from crm_kit.thin_events.told import data_of
-from crm_kit.thin_events.types import BESIDE, known_event_types
+from crm_kit.thin_events.told import data_of, id_of
+from crm_kit.thin_events.types import CARRYING, OfCollection, known_event_types
 from crm_kit.wire import time_from
 from google.protobuf.message import Message
 
@@ -40,18 +40,22 @@ class Hearing:
     def follow(self, consumers: Consumers) -> None:
         """Subscribe to every event that an endpoint may be told of, and to what automation rules have sent."""
         of_records = [name for name, each in self._types.of_records.items() if is_told(each)]
-        for full_name in (*of_records, *BESIDE):
+        of_others = {name for (name, _), each in self._types.of_others.items() if is_told(each)}
+        for full_name in (*of_records, *(name for name in CARRYING if name in of_others)):
             consumers.follow(message_of(full_name), self.hear)
         consumers.follow(WebhookCallRequested, self.call)
 
     async def hear(self, event: Event, _payload: Message) -> None:
         """Note an event for those who are told of such."""
         found = self._types.concerned(event)
-        if found is None or not is_told(found.type):
+        # What is only one person's own is told to no endpoint, whoever answers for that.
+        is_own = found is not None and isinstance(found.about, OfCollection) and found.about.is_own
+        if found is None or not is_told(found.type) or is_own:
             return
         type, happened, tenant_id = found.type, time_from(event.occur_time), id_from_text(event.tenant_id)
         told = [each for each in await self._book.of(tenant_id) if each.hears(type) and each.notes(happened)]
-        await self._note(tenant_id, told, event, happened, type.name, data_of(event, type, found.beside))
+        data, record_id = data_of(event, type, found.about), id_from_text(id_of(event, found.about))
+        await self._note(tenant_id, told, event, happened, type.name, data, record_id)
 
     async def call(self, event: Event, asked: WebhookCallRequested) -> None:
         """Note what an automation rule has sent to an endpoint."""
@@ -60,7 +64,8 @@ class Hearing:
         if not told:
             log.info("webhook.no_endpoint", endpoint_id=asked.endpoint_id, rule_id=asked.rule_id)
         noted = [each for each in told if each.notes(happened)]
-        await self._note(tenant_id, noted, event, happened, CALLED, called(event, asked))
+        data = called(event, asked)
+        await self._note(tenant_id, noted, event, happened, CALLED, data, id_from_text(asked.record_id))
 
     async def _note(
         self,
@@ -70,16 +75,25 @@ class Hearing:
         happened: datetime,
         type: str,
         data: Mapping[str, Any],
+        record_id: UUID,
     ) -> None:
         if not told:
             return
         async with self._tenants.unit(tenant_id) as work:
-            note(work, (delivery(each, event, type, data, happened=happened, now=work.now) for each in told))
+            due = (delivery(each, event, type, data, record_id, happened=happened, now=work.now) for each in told)
+            note(work, due)
         self._wake()
 
 
 def delivery(
-    endpoint: WebhookEndpoint, event: Event, type: str, data: Mapping[str, Any], *, happened: datetime, now: datetime
+    endpoint: WebhookEndpoint,
+    event: Event,
+    type: str,
+    data: Mapping[str, Any],
+    record_id: UUID,
+    *,
+    happened: datetime,
+    now: datetime,
 ) -> WebhookDelivery:
     """What is due for an endpoint that is enabled, and skipped by one that is not."""
     return WebhookDelivery(
@@ -88,7 +102,7 @@ def delivery(
         event_id=id_from_text(event.id),
         event_type=type,
         collection=data["collection"],
-        record_id=id_from_text(data["record_id"]),
+        record_id=record_id,
         record_version=data["version"],
         event_time=happened,
         create_time=now,

@@ -40,7 +40,7 @@ from crm_customer.integrations.webhook_endpoints.messages import Outcome
 from crm_customer.integrations.webhook_endpoints.model import FAILING_FOR, DisableReason, WebhookEndpoint
 from crm_customer.integrations.webhook_endpoints.queries import find_version
 from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
-from crm_customer.integrations.webhook_endpoints.rights import hidden_from, reads_all
+from crm_customer.integrations.webhook_endpoints.rights import hidden_from, is_hidden, reads_all
 
 log = structlog.get_logger()
 # Who has it for all of a tenant looks after its endpoints.
@@ -193,11 +193,14 @@ class Sender:
         if any(self._is_heard(turn.endpoint, each) for each in withheld):
             await self._disable(turn.held.tenant_id, turn.endpoint, DisableReason.LOST_RIGHTS)
             return
-        if withheld:
-            await retried(lambda: self._skip(turn, withheld))
+        # Of a field that they do not see the endpoint hears nothing, and goes on.
+        hidden = [each for each in compress(due, readable) if self._is_hidden(turn, each)]
+        if withheld or hidden:
+            await retried(lambda: self._skip(turn, [*withheld, *hidden]))
         by_record: dict[UUID, list[WebhookDelivery]] = {}
         for each in compress(due, readable):
-            by_record.setdefault(each.record_id, []).append(each)
+            if each not in hidden:
+                by_record.setdefault(each.record_id, []).append(each)
         places = asyncio.Semaphore(MAX_MESSAGES)
 
         async def send(chain: list[WebhookDelivery]) -> None:
@@ -230,6 +233,10 @@ class Sender:
         """Whether the endpoint is told of such events: not of what a rule sends, nor of what it was told once."""
         type = self._types.get((delivery.collection, delivery.event_type))
         return type is not None and endpoint.hears(type)
+
+    def _is_hidden(self, turn: Turn, delivery: WebhookDelivery) -> bool:
+        type = self._types.get((delivery.collection, delivery.event_type))
+        return type is not None and is_hidden(turn.access, type, delivery.content)
 
     def _hidden(self, turn: Turn, type: EventType | None) -> frozenset[str]:
         return frozenset() if type is None else hidden_from(turn.access, type)

@@ -10,12 +10,13 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import FailedPrecondition
+from crm_kit.outbound_http.addresses import Reach
 from crm_kit.thin_events.model import EventType
 from google.protobuf.message import Message
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_customer.integrations.webhook_endpoints.model import DisableReason, WebhookEndpoint
+from crm_customer.integrations.webhook_endpoints.model import DisableReason, WebhookEndpoint, require_reach
 from crm_customer.integrations.webhook_endpoints.queries import present_count
 from crm_customer.integrations.webhook_endpoints.resource import ENDPOINTS
 from crm_customer.integrations.webhook_endpoints.rights import require_heard_by
@@ -29,7 +30,7 @@ Types = Sequence[EventType]
 
 
 async def create_endpoint(
-    work: UnitOfWork, id: UUID, values: dict[str, Any], sealed: bytes, types: Types, *, loopback: bool
+    work: UnitOfWork, id: UUID, values: dict[str, Any], sealed: bytes, types: Types, *, loopback: bool, reach: Reach
 ) -> WebhookEndpoint:
     """Create an enabled endpoint from the values of its fields, with its secret as it is stored."""
     endpoint = WebhookEndpoint(
@@ -40,7 +41,7 @@ async def create_endpoint(
         update_time=work.now,
         **values,
     )
-    check(work, endpoint, types, loopback=loopback)
+    check(work, endpoint, types, loopback=loopback, reach=reach)
     await require_room(work)
     created = ENDPOINTS.create(work, endpoint)
     work.insert(webhook_secrets, {"endpoint_id": id, "secret": sealed})
@@ -49,19 +50,21 @@ async def create_endpoint(
 
 
 async def update_endpoint(
-    work: UnitOfWork, before: WebhookEndpoint, values: dict[str, Any], types: Types, *, loopback: bool
+    work: UnitOfWork, before: WebhookEndpoint, values: dict[str, Any], types: Types, *, loopback: bool, reach: Reach
 ) -> WebhookEndpoint:
     """Change some fields of an endpoint; nothing is written when nothing changes."""
     after = before.update(values, by=work.actor.user_id)
     if after.hears_other_than(before):
-        check(work, after, types, loopback=loopback)
+        check(work, after, types, loopback=loopback, reach=reach)
     return save(work, before, after, events.WebhookEndpointUpdated)
 
 
-def enable_endpoint(work: UnitOfWork, before: WebhookEndpoint, types: Types, *, loopback: bool) -> WebhookEndpoint:
+def enable_endpoint(
+    work: UnitOfWork, before: WebhookEndpoint, types: Types, *, loopback: bool, reach: Reach
+) -> WebhookEndpoint:
     """Have it told again, by the caller's rights; what waited is due."""
     after = before.enable(by=work.actor.user_id)
-    check(work, after, types, loopback=loopback)
+    check(work, after, types, loopback=loopback, reach=reach)
     return save(work, before, after, events.WebhookEndpointEnabled)
 
 
@@ -111,8 +114,9 @@ def set_failing_since(work: UnitOfWork, endpoint_id: UUID, since: datetime | Non
     work.execute(failing_since(), endpoint_id=endpoint_id, since=since)
 
 
-def check(work: UnitOfWork, endpoint: WebhookEndpoint, types: Types, *, loopback: bool) -> None:
+def check(work: UnitOfWork, endpoint: WebhookEndpoint, types: Types, *, loopback: bool, reach: Reach) -> None:
     """InvalidArgument, PermissionDenied for what it cannot be, and what the caller may not have it hear."""
+    require_reach(endpoint.url, reach)
     require_heard_by(work.actor.access, endpoint.checked(types, loopback=loopback), types)
 
 

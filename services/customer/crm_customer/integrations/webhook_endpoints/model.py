@@ -5,10 +5,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from crm_kit.errors import InvalidArgument, invalid_field, wrong_state
+from crm_kit.outbound_http.addresses import Reach
 from crm_kit.outbound_http.urls import is_outbound_url
 from crm_kit.thin_events.model import EventType
 
@@ -17,6 +20,8 @@ CALLED = "automation.webhook"
 NOUN = "webhook_endpoint"
 # What an endpoint is told of deliveries would be deliveries.
 NOT_TOLD = frozenset({"webhook_deliveries"})
+# How far a job is, once a second: streams tell it, endpoints are told that it began and ended.
+NOT_TOLD_TYPES = frozenset({"job.advanced"})
 # Whoever changes one of these has it hear by their own rights: nobody has another's read what they have not seen.
 HEARING = ("url", "event_types", "collections")
 # What happens after it was disabled is noted for so long, and can be replayed.
@@ -150,13 +155,28 @@ def is_told(type: EventType) -> bool:
 
     Not of what roles have no say in, as everybody's own notifications, and not of what people may keep to themselves.
     """
-    return "." in type.permission and not type.may_be_private and type.collection not in NOT_TOLD
+    is_everybodys = "." in type.permission and not type.may_be_private
+    return is_everybodys and type.collection not in NOT_TOLD and type.name not in NOT_TOLD_TYPES
 
 
 def check_replayed(event_types: Iterable[str], types: Iterable[EventType]) -> None:
     """InvalidArgument for a type of event that is never sent, so that a slip does not look as if there were nothing."""
     sent = {each.name for each in types if is_told(each)} | {CALLED}
     require_known("event_types", "webhook_event_type", event_types, sent)
+
+
+def require_reach(url: str, reach: Reach) -> None:
+    """InvalidArgument for an address, written as one, that no call may reach.
+
+    Where a name leads shows with each call.
+    """
+    try:
+        address = ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return
+    if not reach.allows(address):
+        detail = f"{address} is no public address, and none that calls may reach"
+        raise invalid_field(f"{NOUN}.url", "webhook_address", detail, metadata={"value": str(address)})
 
 
 def require_known(field: str, rule: str, named: Iterable[str], known: Collection[str]) -> None:

@@ -3,13 +3,15 @@
 So who is told of accounts, and of what is at them, reads restricted ones, too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from crm_kit.accounts import FOLLOWING
 from crm_kit.errors import PermissionDenied, denied
+from crm_kit.field_rights import CUSTOM
 from crm_kit.identity.access import READ_RESTRICTED, Access, Scope
 from crm_kit.resource.owners import resource_of
-from crm_kit.thin_events.model import EventType
+from crm_kit.thin_events.model import CUSTOM_FIELDS, EventType
 
 from crm_customer.integrations.webhook_endpoints.model import WebhookEndpoint, is_told
 
@@ -42,6 +44,11 @@ def hidden_from(access: Access, type: EventType) -> frozenset[str]:
     """The fields of a record that somebody may not see of every one, though they may read all."""
     withheld = frozenset(name for name, permission in type.withheld if not reads_all(access, permission))
     return withheld | access.unlisted_of(type.collection)
+
+
+def is_hidden(access: Access, type: EventType, told: Mapping[str, Any]) -> bool:
+    """Whether what is told of is hidden from somebody as a whole: a custom field that they do not see of records."""
+    return type.part == CUSTOM_FIELDS and f"{CUSTOM}.{told['key']}" in access.hidden_of(type.collection)
 
 
 def unheard(type: EventType, permission: str) -> PermissionDenied:

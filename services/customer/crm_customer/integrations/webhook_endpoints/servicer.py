@@ -1,10 +1,12 @@
 """WebhookEndpointService: from message to command or query and back, nothing else."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypedDict
 
 from crm.customer.v1 import webhook_endpoints_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.ids import new_id
+from crm_kit.outbound_http.addresses import Reach
 from crm_kit.paging import PageTokens
 from crm_kit.thin_events.types import known_event_types
 
@@ -19,25 +21,32 @@ Replay = Callable[
 ]
 
 
+class Where(TypedDict):
+    """Where an endpoint may be."""
+
+    loopback: bool
+    reach: Reach
+
+
 class WebhookEndpointServicer:
     contract = pb.DESCRIPTOR.services_by_name["WebhookEndpointService"]
 
     def __init__(
-        self, tokens: PageTokens, secrets: SigningSecrets, tests: Tests, replay: Replay, *, loopback: bool
+        self, tokens: PageTokens, secrets: SigningSecrets, tests: Tests, replay: Replay, *, loopback: bool, reach: Reach
     ) -> None:
         self._tokens = tokens
         self._secrets = secrets
         self._tests = tests
         self._replay = replay
-        self._loopback = loopback
+        self._where: Where = {"loopback": loopback, "reach": reach}
 
     async def CreateWebhookEndpoint(
         self, request: pb.CreateWebhookEndpointRequest, work: UnitOfWork
     ) -> pb.WebhookEndpoint:
         values, id = ENDPOINTS.values_of(request.webhook_endpoint), new_id()
         secret, sealed = self._secrets.make(work, id)
-        types, loopback = known_event_types().all, self._loopback
-        created = await commands.create_endpoint(work, id, values, sealed, types, loopback=loopback)
+        types, where = known_event_types().all, self._where
+        created = await commands.create_endpoint(work, id, values, sealed, types, **where)
         return with_secret(ENDPOINTS.message(work, created), secret)
 
     async def GetWebhookEndpoint(self, request: pb.GetWebhookEndpointRequest, reader: Reader) -> pb.WebhookEndpoint:
@@ -52,15 +61,15 @@ class WebhookEndpointServicer:
         self, request: pb.UpdateWebhookEndpointRequest, work: UnitOfWork
     ) -> pb.WebhookEndpoint:
         before, values = await ENDPOINTS.to_update(work, request)
-        types, loopback = known_event_types().all, self._loopback
-        changed = await commands.update_endpoint(work, before, values, types, loopback=loopback)
+        types, where = known_event_types().all, self._where
+        changed = await commands.update_endpoint(work, before, values, types, **where)
         return ENDPOINTS.message(work, changed)
 
     async def EnableWebhookEndpoint(
         self, request: pb.EnableWebhookEndpointRequest, work: UnitOfWork
     ) -> pb.WebhookEndpoint:
         before = await ENDPOINTS.target(work, request)
-        enabled = commands.enable_endpoint(work, before, known_event_types().all, loopback=self._loopback)
+        enabled = commands.enable_endpoint(work, before, known_event_types().all, **self._where)
         return ENDPOINTS.message(work, enabled)
 
     async def DisableWebhookEndpoint(

@@ -1,22 +1,27 @@
 """Recording an interaction: its row, the timeline, the account's last contact and the event, in one statement."""
 
 from collections.abc import Container, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
+from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field, wrong_state
 from crm_kit.events.consumers import Event
 from crm_kit.ids import new_id
+from sqlalchemy import DateTime, Uuid, bindparam, func, select, update
 
 from crm_customer.records.accounts.model import IN_BUSINESS
 from crm_customer.records.accounts.projections import project_last_contact
 from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.accounts.tables import accounts
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.interactions.model import CallOutcome, Interaction
 from crm_customer.records.interactions.queries import users_by_ids
 from crm_customer.records.interactions.resource import INTERACTIONS
+from crm_customer.records.interactions.tables import interactions
 from crm_customer.records.interactions.wire import ended_with_account, interaction_of
 from crm_customer.records.timeline.commands import put_entry, retell_entry
 from crm_customer.records.timeline.model import Detail, Entry, Kind
@@ -50,8 +55,8 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
 async def keep_call(work: UnitOfWork, _event: Event, payload: Any) -> None:
     """Record a call that has ended and whose account is known, once, whatever is told of it afterwards.
 
-    Also with an account that is archived by now: it took place. Of what is told later only that it was answered counts:
-    its end may have come first.
+    Also with an account that is archived by now: it took place. Of what is told later it counts that it was answered,
+    since its end may have come first, and that somebody says it was with another customer. Calls come in their order.
     """
     call = payload.call
     if not ended_with_account(call) or await ACCOUNTS.find(work, UUID(call.account_id)) is None:
@@ -65,8 +70,13 @@ async def keep_call(work: UnitOfWork, _event: Event, payload: Any) -> None:
         interaction = before.heard(heard)
         if interaction == before:
             return
-        INTERACTIONS.save(work, before, interaction, events.InteractionCallAnswered)
+        is_moved = interaction.account_id != before.account_id
+        answered = interaction.call_outcome is not before.call_outcome
+        event = events.InteractionCallAnswered if answered and not is_moved else events.InteractionMoved
+        INTERACTIONS.save(work, before, interaction, event)
         retell_entry(work, entry_of(interaction))
+        if is_moved and before.call_outcome is CallOutcome.ANSWERED:
+            await take_back_last_contact(work, before.account_id, before.interaction_time)
     if interaction.call_outcome is CallOutcome.ANSWERED:
         project_last_contact(work, interaction.account_id, interaction.interaction_time)
 
@@ -110,4 +120,27 @@ def entry_of(interaction: Interaction) -> Entry:
         reference_type="interaction",
         reference_id=interaction.id,
         actor_id=interaction.recorder_id,
+    )
+
+
+async def take_back_last_contact(work: UnitOfWork, account_id: UUID, time: datetime) -> None:
+    """Where an account's last contact is that of an interaction that is another's by now, go back to the one before."""
+    await work.flush()
+    work.execute(set_back_last_contact(), id=account_id, last_contact_time=time)
+
+
+@statement
+def set_back_last_contact() -> Any:
+    """A call that nobody answered is no contact."""
+    tenant_id, id = bindparam("tenant_id", type_=Uuid), bindparam("id", type_=Uuid)
+    before = select(func.max(interactions.c.interaction_time)).where(
+        interactions.c.tenant_id == tenant_id,
+        interactions.c.account_id == id,
+        func.coalesce(interactions.c.call_outcome, CallOutcome.ANSWERED) == CallOutcome.ANSWERED,
+    )
+    is_of_it = accounts.c.last_contact_time == bindparam("last_contact_time", type_=DateTime(timezone=True))
+    return (
+        update(accounts)
+        .where(accounts.c.tenant_id == tenant_id, accounts.c.id == id, is_of_it)
+        .values(last_contact_time=before.scalar_subquery())
     )

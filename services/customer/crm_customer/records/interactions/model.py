@@ -1,4 +1,7 @@
-"""An interaction: one contact with a customer. It happened, so it never changes; of a call more may be heard."""
+"""An interaction: one contact with a customer. It happened, so it never changes.
+
+Of a call more may be heard, such as with whom it was.
+"""
 
 import enum
 from collections.abc import Iterator
@@ -62,10 +65,11 @@ class Interaction:
     call_outcome: CallOutcome | None = None
 
     def heard(self, later: "Interaction") -> "Interaction":
-        """With what is heard of the call later, in whatever order: that it was answered, and by whom."""
+        """With what is heard of the call later: that it was answered, and by whom, and with whom it was after all."""
+        moved = replace(self, account_id=later.account_id, contact_ids=later.contact_ids)
         if self.call_outcome is CallOutcome.ANSWERED or later.call_outcome is not CallOutcome.ANSWERED:
-            return self
-        return replace(self, call_outcome=later.call_outcome, user_ids=later.user_ids)
+            return moved
+        return replace(moved, call_outcome=later.call_outcome, user_ids=later.user_ids)
 
     def check(self, *, now: datetime) -> None:
         """Rules beyond single fields; InvalidArgument names the fields that break one."""

@@ -18,8 +18,8 @@ def put_entry(work: UnitOfWork, entry: Entry) -> None:
 
 
 def retell_entry(work: UnitOfWork, entry: Entry) -> None:
-    """Gather that an entry has other details by now."""
-    work.execute(update_entry(), entry_id=entry.id, details=row_of(entry)["details"])
+    """Gather that an entry has other details by now, or is another account's."""
+    work.execute(update_entry(), entry_id=entry.id, account_id=entry.account_id, details=row_of(entry)["details"])
 
 
 @statement
@@ -28,7 +28,10 @@ def update_entry() -> Any:
     return (
         update(timeline_entries)
         .where(entries.tenant_id == bindparam("tenant_id"), entries.id == bindparam("entry_id"))
-        .values(details=bindparam("details", type_=entries.details.type))
+        .values(
+            account_id=bindparam("account_id", type_=entries.account_id.type),
+            details=bindparam("details", type_=entries.details.type),
+        )
     )
 
 
