@@ -3,7 +3,20 @@
 import asyncio
 
 import httpx
-from crm_local.examples import COMMENT, CUSTOMER, FILE_NAME, HIDDEN, HIDING, MANAGER_LOGIN, RESTRICTED, add_examples
+from crm_local.examples import (
+    ANSWER,
+    COMMENT,
+    CUSTOMER,
+    FILE_NAME,
+    HIDDEN,
+    HIDING,
+    MAILS,
+    MANAGER_LOGIN,
+    NAMEPLATE,
+    READINGS,
+    RESTRICTED,
+    add_examples,
+)
 from crm_local.testing import Platform
 
 
@@ -31,8 +44,17 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         assert file.text.splitlines()[1:] == [f"{CUSTOMER['display_name']},APPROVED"]
         assert file.headers["content-disposition"] == 'attachment; filename="approvals-orders.csv"'
         messages = (await web.get("/v1/inbound-messages")).json()["inbound_messages"]
-        found = {(each["subject"], each["state"], each["channel_name"]) for each in messages}
-        assert found == {("咨询", "UNMATCHED", "客服邮箱"), ("二号码头变压器异响", "MATCHED", "客服邮箱")}
+        found = {(each["subject"], each["state"], each["reason"], each["channel_name"]) for each in messages}
+        assert found == {
+            ("咨询", "UNMATCHED", "UNKNOWN_SENDER", "客服邮箱"),
+            (MAILS[0][3], "MATCHED", "BY_HAND", "客服邮箱"),
+            (MAILS[1][3], "MATCHED", "THREAD", "客服邮箱"),
+        }
+        (case_id,) = {each["case_id"] for each in messages} - {None}
+        files = (await web.get(f"/v1/cases/{case_id}/attachments")).json()["attachments"]
+        assert {each["name"] for each in files} == {READINGS, NAMEPLATE}
+        log = (await web.get(f"/v1/cases/{case_id}/events")).text
+        assert [text in log for text in (ANSWER, MAILS[1][4])] == [True, True]
         calls = (await web.get("/v1/calls")).json()["calls"]
         assert [(each["outcome"], each["user_name"]) for each in calls] == [
             ("MISSED", "Service agent"),

@@ -1,16 +1,19 @@
 """What the demo tenant has to show at once: an order that waits for approval, a mailbox, calls, proposals, tasks.
 
 The order is on hold. Its customer has a colleague in its team, a comment and a file, and is tagged by a job; of the
-changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a message that
-opened a case and one that waits for a person. The hotline has a call that was talked on and one that was missed. A role
-hides telephone numbers. Another customer is restricted, and all customers are exported as a workbook. They are made
-through the API by the people of the demo tenant, in `make run` and only where there is none of the kind yet. Keys make
-a repetition harmless.
+changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a conversation with
+files about a case and a message that waits for a person. The hotline has a call that was talked on and one that was
+missed. A role hides telephone numbers. Another customer is restricted, and all customers are exported as a workbook.
+They are made through the API by the people of the demo tenant, in `make run` and only where there is none of the kind
+yet. Keys make a repetition harmless.
 """
 
 import json
+from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.headerregistry import Address
+from email.message import EmailMessage
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -40,22 +43,36 @@ MAILBOX = {
     "case_opening": "KNOWN_SENDERS",
     "case_kind": "REPAIR",
 }
-MESSAGES = (
-    {
-        "source_id": "<1@ocean.example>",
-        "from_address": "chen@ocean.example",
-        "from_name": "陈晨",
-        "subject": "二号码头变压器异响",
-        "text": "今天早上开始有异响，请尽快派人检查。",
-    },
-    {
-        "source_id": "<2@elsewhere.example>",
-        "from_address": "li@elsewhere.example",
-        "from_name": "李强",
-        "subject": "咨询",
-        "text": "请问你们周末上门吗？",
-    },
+# A conversation about one case: what a customer and her colleague abroad wrote, each with a file, and what we answered.
+READINGS, NAMEPLATE = "电表读数.csv", "nameplate.txt"
+MAILS = (
+    (
+        "陈晨",
+        "chen@ocean.example",
+        "<1@ocean.example>",
+        "二号码头变压器异响",
+        "今天早上开始有异响，读数见附件，请尽快派人检查。",
+    ),
+    (
+        "Olaf Berg",
+        "berg@ocean.example",
+        "<3@ocean.example>",
+        "Re: 二号码头变压器异响",
+        "The data of its nameplate is attached.",
+    ),
 )
+MAIL_FILES = (
+    (READINGS, "日期,千瓦时\n2026-11-26,412\n2026-11-27,398\n"),
+    (NAMEPLATE, "2500 kVA, 10/0.4 kV, Dyn11, 2019\n"),
+)
+ANSWER = "您好，已安排工程师今天下午到场检查。"
+STRANGER = {
+    "source_id": "<2@elsewhere.example>",
+    "from_address": "li@elsewhere.example",
+    "from_name": "李强",
+    "subject": "咨询",
+    "text": "请问你们周末上门吗？",
+}
 HOTLINE = {
     "display_name": "客服热线",
     "kind": "TELEPHONE",
@@ -212,13 +229,31 @@ def add_role(admin: Person) -> bool:
 
 
 def add_messages(admin: Person) -> bool:
-    """A mailbox with a message that opened a case and one that waits, where there is none yet."""
+    """A mailbox with a conversation about a case and a message that waits, where there is none yet."""
     if has_channel(admin, "MAIL"):
         return False
-    channel = admin.post("/v1/channels", MAILBOX, "mailbox")
-    first, _ = [admin.post("/v1/inbound-messages", each | {"channel_id": channel["id"]}) for each in MESSAGES]
-    admin.post(f"/v1/inbound-messages/{first['id']}:openCase", {}, "case")
+    channel = {"channel_id": admin.post("/v1/channels", MAILBOX, "mailbox")["id"]}
+    first, second = [b64encode(raw).decode() for raw in mails()]
+    message = admin.post("/v1/mail:receive", channel | {"mail": first})
+    case_id = admin.post(f"/v1/inbound-messages/{message['id']}:openCase", {}, "case")["case_id"]
+    admin.post(f"/v1/cases/{case_id}:reply", {"text": ANSWER}, "answer")
+    admin.post("/v1/mail:receive", channel | {"mail": second})
+    admin.post("/v1/inbound-messages", STRANGER | channel)
     return True
+
+
+def mails() -> list[bytes]:
+    """The mails of the conversation; the second answers the first."""
+    found: list[bytes] = []
+    for (name, address, id, subject, text), (file_name, content) in zip(MAILS, MAIL_FILES, strict=True):
+        mail = EmailMessage()
+        mail["From"], mail["Message-ID"], mail["Subject"] = Address(name, addr_spec=address), id, subject
+        if found:
+            mail["In-Reply-To"] = MAILS[0][2]
+        mail.set_content(text)
+        mail.add_attachment(content.encode(), "text", "plain", filename=file_name)
+        found.append(mail.as_bytes())
+    return found
 
 
 def add_calls(admin: Person) -> bool:
