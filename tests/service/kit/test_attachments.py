@@ -16,14 +16,13 @@ import pytest
 from crm.resource.v1 import attachments_pb2 as pb
 from crm.resource.v1 import events_pb2 as events
 from crm_kit.attachments.purging import purge_attachments
-from crm_kit.attachments.queries import parts, room, uploads
+from crm_kit.attachments.queries import room, uploads
 from crm_kit.attachments.resource import ATTACHMENTS
 from crm_kit.attachments.sweeping import Sweeping
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from crm_kit.database.statements import statement
 from crm_kit.directory.projection import project_role, project_user
-from crm_kit.errors import Unavailable
 from crm_kit.events.outbox import event_of
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
@@ -259,89 +258,6 @@ async def test_who_may_not_read_a_record_learns_nothing_of_its_files(
         await other.read(user, made.id)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "rule"),
-    [
-        ("setup.exe", TEXT, "runs"),
-        ("Setup.EXE ", TEXT, "runs"),
-        ("setup.exe.", TEXT, "runs"),
-        ("run.sh", TEXT, "runs"),
-        ("invoice.pdf.js", TEXT, "runs"),
-        ("budget.xlsm", TEXT, "runs"),
-        ("invoice.pdf", b"MZ\x90\x00\x03" + bytes(200), "program"),
-        ("minutes.txt", b"\x7fELF\x02\x01\x01" + bytes(200), "program"),
-        ("notes", b"#!/bin/sh\nrm -rf ~\n", "program"),
-        ("invoice.pdf", b"<html><script>alert(1)</script></html>", "mismatch"),
-        ("photo.png", b"%PDF-1.7\n" + bytes(99), "mismatch"),
-        ("photo.jpg", TEXT, "mismatch"),
-        ("report.docx", TEXT, "mismatch"),
-    ],
-)
-async def test_what_runs_or_is_not_what_it_is_called_is_refused(
-    customer: Running, user: User, files: Files, name: str, content: bytes, rule: str
-) -> None:
-    with refused("INVALID_ARGUMENT", "ATTACHMENT_REFUSED") as refusal:
-        await files.attach(user, content, name)
-    assert refusal.metadata["rule"] == rule
-    await sweep(customer, user, timedelta(hours=2))
-    assert (objects(customer, user), await used_bytes(customer, user)) == ([], 0)
-
-
-NO_NAMES = ("", " ", ".", "..", "../a.txt", "a\\b.txt", "a\nb.txt", "a\x00.txt", "\u202etxt.exe", "x" * 256, "示" * 86)
-
-
-@pytest.mark.parametrize("name", NO_NAMES)
-async def test_a_name_that_is_none_is_refused(user: User, files: Files, name: str) -> None:
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
-        await files.begin(user, name)
-    assert refusal.fields == ["name"]
-
-
-async def test_a_program_that_comes_in_small_pieces_is_refused_at_the_end(user: User, files: Files) -> None:
-    content = b"\x7fELF\x02\x01\x01" + bytes(20)
-    upload = await files.begin(user, "data", len(content))
-    await files.append(user, upload.id, 0, content[:2])
-    with refused("INVALID_ARGUMENT", "ATTACHMENT_REFUSED") as refusal:
-        await files.append(user, upload.id, 2, content[2:])
-    assert refusal.metadata["rule"] == "program"
-    with refused("NOT_FOUND", "ATTACHMENT_UPLOAD_NOT_FOUND"):
-        await files.upload(user, upload.id)
-
-
-async def test_bytes_with_another_checksum_become_nothing(customer: Running, user: User, files: Files) -> None:
-    with refused("INVALID_ARGUMENT", "ATTACHMENT_REFUSED") as refusal:
-        await files.attach(user, TEXT, sha256=sha256(b"something else"))
-    assert (refusal.metadata["rule"], refusal.metadata["sha256"]) == ("checksum", sha256(TEXT))
-    assert await files.list(user) == []
-    assert await used_bytes(customer, user) == 0
-
-
-async def test_files_that_are_empty_or_too_large_are_refused(user: User, files: Files) -> None:
-    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
-        await files.begin(user, size=0)
-    assert refusal.fields == ["size_bytes"]
-    with refused("INVALID_ARGUMENT", "ATTACHMENT_REFUSED") as refusal:
-        await files.begin(user, size=(100 << 20) + 1)
-    assert refusal.metadata == {"rule": "too_large", "bytes": str((100 << 20) + 1), "max_bytes": str(100 << 20)}
-
-
-async def test_a_tenant_has_so_much_room_and_no_more(
-    customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = await files.attach(user)
-    bounds = {"max_bytes": 1 << 20, "max_tenant_bytes": 2 * len(TEXT)}
-    monkeypatch.setattr("crm_kit.attachments.servicer.bounds_of", lambda _settings: bounds)
-    await files.begin(user)
-    with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED") as refusal:
-        await files.begin(user)
-    assert refusal.metadata["rule"] == "attachments"
-    # What others have is no concern of theirs.
-    other = await customer.user()
-    await Files(customer, (await new_account(customer, other)).id).begin(other)
-    await files.delete(user, made.id)
-    await files.begin(user)
-
-
 async def test_ten_thousand_files_of_a_record_are_listed_page_by_page(
     customer: Running, user: User, files: Files
 ) -> None:
@@ -362,96 +278,6 @@ async def test_ten_thousand_files_of_a_record_are_listed_page_by_page(
         if not token:
             break
     assert count == 10_001
-
-
-class Dying(Exception):
-    """Where a process would be killed."""
-
-
-@pytest.mark.parametrize("dies_before", ["put", "get", "commit"])
-async def test_wherever_a_process_dies_nothing_is_shown_that_is_not_there_and_nothing_stays(
-    customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch, dies_before: str
-) -> None:
-    store = customer.service.contents._store
-    upload = await files.begin(user)
-
-    async def dying(*_args: Any) -> None:
-        raise Dying
-
-    with monkeypatch.context() as patched:
-        if dies_before == "commit":
-            patched.setattr(
-                "crm_kit.attachments.commands.ATTACHMENTS.create", lambda *_: (_ for _ in ()).throw(Dying())
-            )
-        else:
-            patched.setattr(store, dies_before, dying)
-        with refused("INTERNAL", "INTERNAL"):
-            await files.append(user, upload.id, 0, TEXT)
-    assert await files.list(user) == []
-    assert (await files.upload(user, upload.id)).received_bytes == 0
-    # Whoever goes on where the upload is has the file.
-    assert (await files.append(user, upload.id, 0, TEXT)).complete
-    assert await files.bytes_of(user, upload.id) == TEXT
-    await sweep(customer, user, timedelta(hours=2))
-    assert len(objects(customer, user)) == 1
-    assert len(await rows(customer, user, parts)) == 1
-
-
-async def test_a_sweep_that_dies_behind_the_bytes_is_done_again(
-    customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = await files.attach(user)
-    await files.delete(user, made.id)
-    with monkeypatch.context() as patched:
-        patched.setattr("crm_kit.attachments.sweeping.forget_parts", lambda: (_ for _ in ()).throw(Dying()))
-        await sweep(customer, user)
-    assert objects(customer, user) == []
-    assert len(await rows(customer, user, parts)) == 1
-    await sweep(customer, user)
-    assert await rows(customer, user, parts) == []
-
-
-async def test_a_store_that_does_not_answer_is_said_and_costs_nothing(
-    customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    upload = await files.begin(user)
-
-    async def away(*_args: Any) -> None:
-        raise Unavailable("the file store does not answer")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(customer.service.contents._store, "put", away)
-        with refused("UNAVAILABLE", "UNAVAILABLE"):
-            await files.append(user, upload.id, 0, TEXT)
-    assert (await files.append(user, upload.id, 0, TEXT)).complete
-
-
-@pytest.mark.parametrize("left", [None, 6], ids=["gone", "cut"])
-async def test_a_file_that_the_store_has_lost_bytes_of_is_not_shown_with_a_gap(
-    customer: Running, user: User, files: Files, left: int | None
-) -> None:
-    upload = await files.begin(user)
-    await files.append(user, upload.id, 0, TEXT[:8])
-    await files.append(user, upload.id, 8, TEXT[8:])
-    (first,) = [each for each in objects(customer, user) if each.read_bytes() == TEXT[:8]]
-    if left is None:
-        first.unlink()
-    else:
-        first.write_bytes(TEXT[:left])
-    with refused("UNAVAILABLE", "UNAVAILABLE"):
-        await files.read(user, upload.id)
-    assert (await files.read(user, upload.id, 8)).content == TEXT[8:]
-
-
-async def test_a_file_in_many_small_parts_is_read_some_at_a_time(
-    customer: Running, user: User, files: Files, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("crm_kit.attachments.reading.MAX_PARTS", 5)
-    upload = await files.begin(user)
-    for offset in range(len(TEXT)):
-        await files.append(user, upload.id, offset, TEXT[offset : offset + 1])
-    assert (await files.read(user, upload.id, 2)).content == TEXT[2:7]
-    assert await files.bytes_of(user, upload.id) == TEXT
 
 
 async def test_files_go_with_the_records_that_they_are_attached_to(customer: Running, user: User, files: Files) -> None:

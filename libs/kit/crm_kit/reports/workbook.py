@@ -18,7 +18,6 @@ from crm_kit.spreadsheets.xlsx_file import decimals_of, written
 
 if TYPE_CHECKING:
     from xlsxwriter import Workbook
-    from xlsxwriter.chart import Chart as XlsxChart
     from xlsxwriter.worksheet import Worksheet
 
 TABLE: Mapping[Language, str] = {"en": "Table", "zh": "表格"}
@@ -105,7 +104,7 @@ class _Charts:
         for column, text in enumerate(texts, FIGURES):
             self.sheet.write_string(self.top + row, column, written(text))
 
-    def _drawn(self, plot: Plot) -> "XlsxChart":
+    def _drawn(self, plot: Plot) -> Any:
         is_funnel = plot.chart is Chart.FUNNEL
         lies = _lies(plot)
         columns = _columns_of(plot)
