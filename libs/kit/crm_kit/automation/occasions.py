@@ -11,9 +11,9 @@ from crm.event.v1 import event_pb2
 from google.protobuf.message import Message
 
 from crm_kit.automation.matching import CompiledRule
-from crm_kit.automation.runs.model import TASK_OVERDUE, Cause
+from crm_kit.automation.runs.model import Cause
 from crm_kit.automation.values import RecordValues, values_before
-from crm_kit.automation.watched import Watched
+from crm_kit.automation.watched import TASK_OVERDUE, Watched
 from crm_kit.database.work import UnitOfWork
 from crm_kit.filtering.evaluation import Values
 from crm_kit.filtering.tree import Filter

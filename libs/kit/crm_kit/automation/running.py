@@ -24,7 +24,6 @@ from crm_kit.automation.rules.resource import RULES
 from crm_kit.automation.runs.model import (
     BLAMELESS,
     MAX_FOLLOWING,
-    TASK_OVERDUE,
     AutomationRun,
     Cause,
     Effect,
@@ -42,7 +41,7 @@ from crm_kit.automation.runs.queries import (
 from crm_kit.automation.runs.resource import RUNS
 from crm_kit.automation.spoken import spoken_of
 from crm_kit.automation.timing.commands import set_timer
-from crm_kit.automation.watched import CREATE, Watched
+from crm_kit.automation.watched import CREATE, TASK_OVERDUE, Watched
 from crm_kit.clock import TenantClock
 from crm_kit.database.connections import Database, Record
 from crm_kit.database.locks import advisory_lock

@@ -14,7 +14,6 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from crm_kit.approvals.declaration import ID, Approvable
-from crm_kit.automation.runs.model import TASK_OVERDUE
 from crm_kit.errors import NotFound
 from crm_kit.events.payloads import events_of
 from crm_kit.resource.values import DeclarationError
@@ -25,6 +24,8 @@ UPDATE, CREATE = "update", "create"
 CREATE_TASK = "/crm.resource.v1.TaskService/CreateTask"
 UPDATED = "UPDATED"
 CHANGED_FIELDS = "changed_fields"
+# What rules have led to such a task is at its end with it: no rule stops for it, as many as are late at one midnight.
+TASK_OVERDUE = "TASK_OVERDUE"
 TASK_EVENTS: Mapping[str, type[Message]] = {
     "TASK_CREATED": events_pb2.TaskCreated,
     "TASK_UPDATED": events_pb2.TaskUpdated,

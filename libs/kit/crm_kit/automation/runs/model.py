@@ -13,8 +13,6 @@ MAX_FOLLOWING = 100
 # What keeps a rule from a record without a fault of its own, as often as others bring it about: no rule stops for it,
 # and all else that the rule does is done.
 BLAMELESS = frozenset({"AUTOMATIC_MESSAGE_REFUSED"})
-# What rules have led to such a task is at its end with it: no rule stops for it, as many as are late at one midnight.
-TASK_OVERDUE = "TASK_OVERDUE"
 
 
 class State(enum.StrEnum):

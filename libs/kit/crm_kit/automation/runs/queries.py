@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Select, Text, bindparam, exists, func, literal, or_, select
 
 from crm_kit.automation.rules.model import State as RuleState
-from crm_kit.automation.runs.model import BLAMELESS, TASK_OVERDUE, State
+from crm_kit.automation.runs.model import BLAMELESS, State
+from crm_kit.automation.watched import TASK_OVERDUE
 from crm_kit.database.statements import statement
 from crm_kit.plumbing import automation_rules, automation_runs
 
