@@ -74,7 +74,7 @@ class Beginnings:
     first_days: Sequence[date]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def beginnings(unit: Unit, number: int, zone: str) -> Beginnings:
     """The buckets of a zone around the one with this number, which most records are in: two to ten years of them."""
     before, after = AROUND[unit]
