@@ -46,8 +46,14 @@ def changed(output: str) -> bool:
     return counts(output) == ("SUCCEEDED", [0, 1, 0, 0])
 
 
+def previewed(output: str) -> bool:
+    """It says nothing that the account does not have, but now its source says it."""
+    (job,) = documents(output)
+    return counts(output) == ("SUCCEEDED", [0, 1, 0, 1]) and not job.get("disagreeing_count")
+
+
 # What each block must print. One more or less on the page fails.
-CHECKS: tuple[Check, ...] = (nothing, nothing, tried, imported, told_what_is_wrong, changed_nothing, changed)
+CHECKS: tuple[Check, ...] = (nothing, nothing, tried, imported, told_what_is_wrong, changed_nothing, changed, previewed)
 
 
 async def test_every_command_of_the_page_does_what_it_says(platform: Platform) -> None:

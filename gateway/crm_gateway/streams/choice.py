@@ -64,7 +64,7 @@ def _unknown(name: str, rule: str, asked: Sequence[str], known: Set[str]) -> lis
     """As `_wrong`, the first with the name that may be meant: looking for one takes a while."""
     found = _wrong(name, rule, asked, known)
     if found and not found[0].values.get("value", "?"):
-        found[0] = violation(name, rule, "empty")
+        found[0] = violation(name, rule, "empty", **found[0].values)
         return found
     if found and (near := get_close_matches(found[0].values.get("value", ""), known, n=1)):
         found[0] = violation(name, rule, "near", near=near[0], **found[0].values)

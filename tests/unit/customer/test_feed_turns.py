@@ -28,6 +28,7 @@ STEPS = st.lists(
         st.tuples(st.just("count"), st.integers(0, 9)),
         st.tuples(st.just("release"), st.integers(0, 9)),
         st.tuples(st.just("reject"), st.integers(0, 9)),
+        st.tuples(st.just("withdraw"), st.integers(0, 9)),
         st.just(("look",)),
         st.just(("die",)),
         st.just(("finish",)),
@@ -98,8 +99,8 @@ def run(world: World, step: tuple[object, ...]) -> None:
                 expected_rows=len(keys) if sound else 99,
             )
             world.deliveries.append(made)
-        case (("count" | "release" | "reject") as what, int(index)):
-            states = {"count": State.RECEIVED, "release": State.HELD, "reject": State.HELD}
+        case (("count" | "release" | "reject" | "withdraw") as what, int(index)):
+            states = {"count": State.RECEIVED, "release": State.HELD, "reject": State.HELD, "withdraw": State.HELD}
             if some := world.in_state(states[str(what)]):
                 one = some[index % len(some)]
                 counted = Counted(len(world.rows[one.id]), 0)
@@ -107,6 +108,7 @@ def run(world: World, step: tuple[object, ...]) -> None:
                     "count": lambda: one.count(counted, Mode.UPSERT, short=False, repeated=False),
                     "release": lambda: one.release(Mode.UPSERT),
                     "reject": lambda: one.reject(START),
+                    "withdraw": lambda: one.withdraw(by=one.sender_id, now=START),
                 }
                 world.put(done[str(what)]())
         case ("finish",):

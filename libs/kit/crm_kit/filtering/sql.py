@@ -26,6 +26,7 @@ from sqlalchemy import (
     bindparam,
     false,
     func,
+    literal_column,
     not_,
     or_,
     true,
@@ -225,7 +226,8 @@ class _Compiler:
         expression = self._expression(field)
         if field.type not in LISTS:
             return self._contains(expression, field)
-        return expression.bool_op("@>")(self._bind(_list_type(expression, field)))
+        # That it has members at all is said, too: by that an index is known which has only the few lists with some.
+        return and_(self._present(field), expression.bool_op("@>")(self._bind(_list_type(expression, field))))
 
     def _contains(self, expression: ColumnElement[Any], field: Field) -> ColumnElement[bool]:
         pattern = self._bind(Text())
@@ -235,7 +237,8 @@ class _Compiler:
     def _present(self, field: Field) -> ColumnElement[bool]:
         expression = self._expression(field)
         if field.type in LISTS:
-            return func.cardinality(expression) > 0
+            # Not as a parameter: whatever its value, a plan is to know the index that has it as its condition.
+            return func.cardinality(expression) > literal_column("0")
         return expression != "" if field.type is FieldType.TEXT else expression.is_not(None)
 
     def _is_null(self, field: Field) -> ColumnElement[bool]:

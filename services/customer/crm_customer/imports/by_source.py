@@ -3,22 +3,21 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import cast
 from uuid import UUID
 
-from crm.customer.v1 import events_pb2 as events
 from crm_kit.change_proposals.queries import value_now
 from crm_kit.custom_fields.values import CustomValues
 from crm_kit.database.work import UnitOfWork
 from crm_kit.field_rights import CUSTOM
 from crm_kit.ids import new_id
 
+from crm_customer.imports.commands import change_sources
 from crm_customer.imports.model import Import
 from crm_customer.imports.row_values import said_of_account
 from crm_customer.imports.spreadsheets.rows import AccountRow
 from crm_customer.records.accounts.model import Account
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.record_sources.commands import put_value, save, with_made
+from crm_customer.records.record_sources.commands import put_value, with_made
 from crm_customer.records.source_values.keeping import beside, lock_all
 from crm_customer.records.source_values.model import Json, SourceValue, agrees, taken
 from crm_customer.records.source_values.queries import values_of_many
@@ -75,11 +74,11 @@ class Saying:
         made = taken(before, self._stated(said))
         self._put(account.id, made)
         self.known[account.id] = with_made(before, made)
-        after, _ = save(self.work, ACCOUNTS, account, self.known[account.id], events.AccountSourcesChanged)
+        after = change_sources(self.work, account, self.known[account.id])
         has_all = all(agrees(value, value_now(ACCOUNTS, after, name)) for name, value in said.items())
         if not has_all or lacks_unsaid(row, account):
             self.disagreeing.add(row.row_number)
-        return cast("Account", after).version != account.version
+        return after.version != account.version
 
     def _stated(self, said: Said) -> list[SourceValue]:
         by, time = self.work.actor.user_id, self.job.observed_time or self.job.create_time

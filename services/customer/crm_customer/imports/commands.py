@@ -1,6 +1,6 @@
 """Every write on uploads and imports but that of their rows. Each function is one transaction's work."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -25,8 +25,10 @@ from crm_customer.imports.model import DEFAULT_SOURCE, STANDS_STILL, Import, Upl
 from crm_customer.imports.queries import get_part, get_stored_upload, get_upload, imports_under_way, room_taken
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.tables import UPLOAD_LASTS, import_jobs, upload_parts, uploads
+from crm_customer.records.accounts.model import Account
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.source_values.model import observed
+from crm_customer.records.record_sources.commands import save as save_sources
+from crm_customer.records.source_values.model import SourceValue, observed
 
 # FailedPrecondition while somebody needs an upload by its id.
 CheckFree = Callable[[UnitOfWork, UUID], Awaitable[None]]
@@ -196,6 +198,12 @@ async def create_import(work: UnitOfWork, values: dict[str, Any]) -> Import:
     IMPORTS.create(work, job)
     work.insert(import_jobs, {"import_id": job.id})
     return show_import(work, None, job)
+
+
+def change_sources(work: UnitOfWork, before: Account, values: Sequence[SourceValue]) -> Account:
+    """Gather what an account tells of all that sources say of it; nothing where it tells that already."""
+    after: Account = save_sources(work, ACCOUNTS, before, values, events.AccountSourcesChanged)[0]
+    return after
 
 
 def start_import(work: UnitOfWork, before: Import) -> Import:

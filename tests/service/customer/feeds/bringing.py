@@ -17,7 +17,7 @@ from crm_kit.background import Tenants
 from crm_kit.clock import system_now
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from tests.service.customer.imports.calls import as_csv
+from tests.service.customer.imports.calls import PART, as_csv
 from tests.service.eventually import eventually
 from tests.service.running import Running, User
 
@@ -78,8 +78,9 @@ class Bringing:
             imports_pb2.CreateUploadRequest(file_name="kna1.csv", total_bytes=len(content)),
             metadata=self.user.metadata,
         )
-        part = imports_pb2.AppendUploadRequest(id=begun.id, content=content, last=True)
-        await self.imports.AppendUpload(part, metadata=self.user.metadata)
+        for offset in range(0, len(content), PART):
+            part = imports_pb2.AppendUploadRequest(id=begun.id, offset=offset, content=content[offset : offset + PART])
+            await self.imports.AppendUpload(part, metadata=self.user.metadata)
         return begun.id
 
     async def bring(

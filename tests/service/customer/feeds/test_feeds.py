@@ -2,24 +2,31 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import grpc
 import pytest
 from crm.customer.v1 import feeds_pb2, imports_pb2
+from crm_customer.feeds.deliveries import commands
 from crm_customer.feeds.deliveries.carrying_out import CarryingOut
+from crm_customer.feeds.deliveries.content import count_rows
 from crm_customer.feeds.deliveries.counting import MAX_DEATHS, Counting
 from crm_customer.feeds.deliveries.model import Counted
+from crm_customer.feeds.deliveries.queries import SMALL
+from crm_customer.feeds.deliveries.tables import uncounted_deliveries
+from crm_customer.imports.model import Upload
 from crm_customer.imports.tables import UPLOAD_LASTS
 from crm_kit.background import Tenants
 from crm_kit.clock import system_now
+from crm_kit.database.statements import compile_statement
 from crm_kit.directory.projection import project_user
 from crm_kit.errors import Unauthenticated
 from crm_kit.identity.access import Actor, Scope
 from crm_kit.rpc.status import reason_of
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import select
 
 from tests.service.customer.feeds.bringing import Bringing, Delivery, in_sandbox, look, move_clock
 from tests.service.eventually import eventually
@@ -302,3 +309,40 @@ async def test_a_delivery_is_held_by_what_its_feed_has_become_while_its_rows_wer
     monkeypatch.setattr("crm_customer.feeds.deliveries.counting.count_rows", reading)
     held = await bringing.held(await bringing.bring(feed, 0, [("", "无编号", "")]))
     assert held.held_reason == Delivery.HELD_REASON_KEYS_MISSING
+
+
+async def test_a_small_file_does_not_wait_for_a_large_one_which_nobody_else_begins_meanwhile(
+    bringing: Bringing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, told, tenant_id = asyncio.Event(), asyncio.Event(), bringing.user.tenant_id
+    service = bringing.running.service
+
+    async def reading(reader: Any, upload: Upload, *rest: Any) -> Counted:
+        if upload.received_bytes > SMALL:
+            begun.set()
+            await told.wait()
+        return await count_rows(reader, upload, *rest)
+
+    async def claimed_until() -> datetime:
+        query = select(uncounted_deliveries.c.expire_time).where(uncounted_deliveries.c.tenant_id == tenant_id)
+        (row,) = await service.database.all(tenant_id, compile_statement(query), {})
+        until: datetime = row["expire_time"]
+        return until
+
+    monkeypatch.setattr("crm_customer.feeds.deliveries.counting.count_rows", reading)
+    monkeypatch.setattr(commands, "RENEW_SECONDS", 0.02)
+    many = [(f"K-{at}", "远航机械" * 18, "") for at in range(5000)]
+    slow = await bringing.feed()
+    await bringing.feeds.PauseFeed(feeds_pb2.PauseFeedRequest(id=slow.id), metadata=bringing.user.metadata)
+    large = await bringing.bring(slow, 0, many)
+    await begun.wait()
+    first = await claimed_until()
+    small = await bringing.ended(await bringing.bring(await bringing.feed(), 0, [POWER]))
+    assert (small.created_count, (await bringing.get(large)).state) == (1, Delivery.STATE_RECEIVED)
+
+    async def is_renewed() -> bool:
+        return await claimed_until() > first
+
+    await eventually(is_renewed)
+    told.set()
+    assert (await bringing.in_state(large, Delivery.STATE_WAITING)).rows_total == len(many)
