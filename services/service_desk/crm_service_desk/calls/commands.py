@@ -249,18 +249,17 @@ async def assign_call(
     await require_customer(work, accounts, contacts, customer)
     account_id = customer["account_id"]
     assert account_id is not None, "the contract wants one"
-    if before.account_id not in (None, account_id):
-        await check_takes(work, accounts, before)
+    if before.account_id is not None and before.account_id != account_id:
+        await check_takes(work, accounts, before, before.account_id)
     return await decide(work, before, before.assign(account_id, customer["contact_id"]), events.CallAssigned)
 
 
-async def check_takes(work: UnitOfWork, accounts: Accounts, call: Call) -> None:
+async def check_takes(work: UnitOfWork, accounts: Accounts, call: Call, account_id: UUID) -> None:
     """PermissionDenied for who neither was the one to talk, or is above them, nor sees the account it is taken from."""
     access = work.actor.access
     if reaches(work.scope, work.actor, call.user_id, call.user_team_id):
         return
-    sees_accounts = access.may(ACCOUNTS_READ) and call.account_id is not None
-    if sees_accounts and await accounts.find(work, call.account_id, scope=access.scope(ACCOUNTS_READ)) is not None:
+    if access.may(ACCOUNTS_READ) and await accounts.find(work, account_id, scope=access.scope(ACCOUNTS_READ)):
         return
     detail = "it rang at your telephone, and another talked with a customer who is not yours: they move it"
     raise denied("call_of_another", detail)

@@ -258,7 +258,7 @@ async def test_what_somebody_changes_while_an_import_waits_for_its_account_is_wh
 
     async with customer.unit_of_work(user.tenant_id) as work:
         await lock(work, ACCOUNTS, UUID(account.id))
-        running = asyncio.create_task(run([HEADER, ["K-1", "华信电力", "iron", "", "", ""]], **KEEPING))
+        running = asyncio.ensure_future(run([HEADER, ["K-1", "华信电力", "iron", "", "", ""]], **KEEPING))
         await eventually(waits)
         await update_account(work, await ACCOUNTS.get(work, UUID(account.id)), {"industry": "steel"})
     assert (await running).disagreeing_count == 1
