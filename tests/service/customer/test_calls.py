@@ -121,6 +121,11 @@ async def test_a_call_that_was_with_somebody_else_goes_with_its_entry_and_its_la
     call.account_id, call.match = other.id, Call.MATCH_BY_HAND
     for version in (3, 4):
         await hear(customer, user, events_pb2.CallAssigned(call=call, channel_name="客服热线"), version)
+    # What failed when it came is handled again, long after what followed it.
+    late = Call()
+    late.CopyFrom(call)
+    late.account_id, late.recording_url = account.id, "https://recordings.example/1.mp3"
+    await hear(customer, user, events_pb2.CallUpdated(call=late, channel_name="客服热线"), 2)
     for at, there in ((account.id, earlier), (other.id, call)):
         assert [each.call_id for each in await interactions(customer, user, at)] == [there.id]
         assert await contacted(customer, user, at) == there.begin_time.ToDatetime(tzinfo=UTC)

@@ -229,6 +229,36 @@ async def test_a_call_that_was_found_to_be_the_wrong_customers_is_moved_and_stay
         await phones.assign(internal, right)
 
 
+async def test_whoever_it_only_rang_at_takes_no_call_from_the_customer_of_another(phones: Telephony) -> None:
+    tenant_id = phones.desk.user.tenant_id
+    owner = await phones.running.user(tenant_id, grants=AGENT)
+    theirs = await phones.intake.account(phone_numbers=[CHENS], owner_id=str(owner.id))
+    source_id = phones.source()
+    for extension in ("801", "802"):
+        await phones.tell("RINGING", source_id, 0, extension=extension)
+    await phones.tell("ANSWERED", source_id, 5, extension="801")
+    call = await phones.tell("ENDED", source_id, 65, cause=Call.CAUSE_COMPLETED)
+    assert call.account_id == theirs
+    of_li, of_wang = [await phones.intake.account(owner_id=str(each.id)) for each in (phones.li, phones.wang)]
+    with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
+        await phones.assign(call, of_li, by=phones.li)
+    # To say again what is known moves nothing, and is of an account that they do not see.
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await phones.assign(call, theirs, by=phones.li)
+    assert (await phones.get(call)).account_id == theirs
+    # Whoever talked knows with whom, and so does whoever sees the account.
+    moved = await phones.assign(call, of_wang, by=phones.wang)
+    assert moved.account_id == of_wang
+    assert (await phones.assign(moved, of_li)).account_id == of_li
+    # What is nobody's may be said by whoever it rang at.
+    source_id = phones.source()
+    for extension in ("801", "802"):
+        await phones.tell("RINGING", source_id, 100, extension=extension, from_number="+8613900139000")
+    await phones.tell("ANSWERED", source_id, 105, extension="801")
+    unknown = await phones.tell("ENDED", source_id, 165, cause=Call.CAUSE_COMPLETED)
+    assert (await phones.assign(unknown, of_li, by=phones.li)).account_id == of_li
+
+
 async def test_a_call_that_rings_at_several_telephones_is_told_to_all_of_them_and_so_is_that_one_answered(
     phones: Telephony,
 ) -> None:

@@ -1,5 +1,6 @@
 """Where answers go, in which order they leave, and mailboxes that cannot send."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from crm.service_desk.v1.mailboxes_pb2_grpc import MailboxServiceStub
 from crm_kit.clock import system_now
 from crm_kit.database.connections import ALL_TENANTS
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
 from crm_service_desk.outbound_messages.queries import MAX_LOOKED_AT, Due, crowded_tenants, due_messages
 
 from tests.service.eventually import eventually
@@ -133,6 +135,31 @@ async def test_answers_that_wait_for_others_hide_none_however_many_they_are(inta
         assert place is not None
         assert place.is_held
         assert began < place.due_time < system_now() + timedelta(minutes=1)
+
+
+async def test_a_tenant_that_cannot_be_put_in_order_holds_up_no_other(
+    intake: Intake, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await mailbox(intake, inbox.port)
+    due = await put_off(intake, inbox, (await asked(intake)).case_id)
+    broken, sending = new_id(), sending_of(intake, hours=1)
+    whole = sending._tenants.unit
+
+    def unit(tenant_id: UUID, now: Any = None) -> Any:
+        if tenant_id == broken:
+            raise ValueError("whatever it is")
+        return whole(tenant_id, now)
+
+    async def told(*_: Any, **__: Any) -> list[UUID]:
+        return [broken]
+
+    monkeypatch.setattr(sending._tenants, "unit", unit)
+    for name in ("get_unordered", "get_crowded"):
+        monkeypatch.setattr(f"crm_service_desk.outbound_messages.sending.{name}", told)
+    assert not await sending.look()
+    await asyncio.gather(*sending._tasks.values())
+    assert await place_of(intake, due) is None
+    assert len(inbox.to(CHEN)) == 1
 
 
 async def test_looking_for_what_is_due_reads_no_more_than_there_is_to_see(intake: Intake) -> None:

@@ -12,7 +12,7 @@ from crm_kit.custom_fields.checking import values_to_create, values_to_update
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.custom_fields.texts import value_from_text
 from crm_kit.custom_fields.values import CustomValues
-from crm_kit.database.work import UnitOfWork, seeing_all
+from crm_kit.database.work import PendingStatement, UnitOfWork, seeing_all
 from crm_kit.directory.access import owned_by
 from crm_kit.errors import CrmError, InvalidArgument, NotFound, invalid_field
 from crm_kit.identity.access import Scope, reaches
@@ -93,6 +93,8 @@ class Batch:
     contacts: dict[UUID, Contact] = field(default_factory=dict)
     # What rows say by source, where the import names one.
     saying: Saying | None = None
+    # Where statements of the row under way were gathered, if there are any that its contact may still fail.
+    gathered: list[PendingStatement] | None = None
 
     def __post_init__(self) -> None:
         if self.job.value_source:
@@ -102,8 +104,9 @@ class Batch:
         """Gather and send everything of the rows; a result for each."""
         told = [row.account for row in rows if row.account]
         known = await known_accounts(self.work, told)
-        if self.saying:
-            await self.saying.hold(known.account_ids)
+        if self.saying and await self.saying.hold(known.account_ids):
+            # What they have was compared with what sources said by who held them before.
+            known = await known_accounts(self.work, told)
         if self.job.mode is not Mode.CREATE:
             await self._look_up_contacts(known.account_ids, {row.contact_name for row in told})
         for index, row in enumerate(rows):
@@ -132,15 +135,21 @@ class Batch:
     async def _attempt(self, row: FileRow, account: AccountRow, known: Known) -> Outcome | Fault:
         """What becomes of the row, or the one thing that is wrong with it."""
         pending, gathered, told = self.work.pending, len(self.work.pending), len(given_together(self.work))
+        self.gathered = None
         try:
             return await self._account(account, known)
         except CrmError as error:
-            if not answers_for_itself(error):
+            if not answers_for_itself(error) or not self._is_here():
+                # Of what was sent of it nothing can be taken back but with the whole unit.
                 raise
             # Its own statements, if there are any yet, are the last ones; all, if it had those before it sent.
             del self.work.pending[gathered if self.work.pending is pending else 0 :]
             del given_together(self.work)[told:]
             return fault_of(error, row, self.source, self.job.external_source)
+
+    def _is_here(self) -> bool:
+        """Whether all that was gathered of the row under way is still to be sent: holding its contact sends it."""
+        return self.gathered is None or self.gathered is self.work.pending
 
     async def _account(self, row: AccountRow, known: Known) -> Outcome:
         if (outcome := await self._another_contact(row)) is not None:
@@ -250,9 +259,8 @@ class Batch:
 
     async def _update(self, row: AccountRow, before: Account, *, keeps: bool) -> Outcome:
         """Change an account that is there; where it `keeps` its values it gets only what it does not have yet."""
-        if self.saying:
-            await self.saying.hold([before.id])
-        if before.id in self.touched:
+        is_read_before = self.saying is not None and await self.saying.hold([before.id])
+        if is_read_before or before.id in self.touched:
             # An earlier row of these is about the same account: this one goes on from what that one made of it.
             await self.work.flush_many()
             before = await ACCOUNTS.get(self.work, before.id)
@@ -274,6 +282,7 @@ class Batch:
         if row.status and not keeps:
             after = accounts.change_account_status(self.work, after, Status(row.status))
         changed = after.version != before.version
+        self.gathered = self.work.pending if changed else None
         if row.contact_name:
             changed |= await self._contact(row, after, keeps=keeps)
         if self.saying:

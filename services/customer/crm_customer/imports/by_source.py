@@ -38,12 +38,16 @@ class Saying:
     # The numbers of rows that say something that their accounts do not have.
     disagreeing: set[int] = field(default_factory=set)
 
-    async def hold(self, account_ids: Collection[UUID]) -> None:
-        """Have nobody else say something of these accounts until the unit ends. Before anything is gathered."""
+    async def hold(self, account_ids: Collection[UUID]) -> bool:
+        """Have nobody else say something of these accounts until the unit ends. Before anything is gathered.
+
+        Whether one was not held before: what was read of it until then may be what it was.
+        """
         ids = [each for each in account_ids if each not in self.known]
         if ids:
             await lock_all(self.work, ACCOUNTS, ids)
             self.known |= await values_of_many(self.work, ACCOUNTS.collection, ids)
+        return bool(ids)
 
     def said(self, row: AccountRow, before: Account, custom: CustomValues) -> Said:
         """What a row says of an account that is there; `custom` are its custom values with those of the row.
@@ -71,7 +75,8 @@ class Saying:
         self._put(account.id, made)
         self.known[account.id] = with_made(before, made)
         after = change_sources(self.work, account, self.known[account.id])
-        if not all(agrees(value, value_now(ACCOUNTS, after, name)) for name, value in said.items()):
+        has_all = all(agrees(value, value_now(ACCOUNTS, after, name)) for name, value in said.items())
+        if not has_all or lacks_unsaid(row, account):
             self.disagreeing.add(row.row_number)
         return after.version != account.version
 
@@ -91,6 +96,12 @@ def shown(account: Account, names: Iterable[str]) -> Said:
     """What an account has in these fields, as far as sources can say something of them."""
     found = {name: value_now(ACCOUNTS, account, name) for name in names if name.partition(".")[0] in known_fields()}
     return {name: value for name, value in found.items() if value not in (None, "", [])}
+
+
+def lacks_unsaid(row: AccountRow, account: Account) -> bool:
+    """Whether a row tells what the account does not have, and no source can say: numbers in other systems, remarks."""
+    keys = {(each.source, each.value) for each in account.external_ids}
+    return not keys.issuperset(row.external_ids) or (row.remarks or "") not in (account.preferences or "")
 
 
 @cache

@@ -147,9 +147,21 @@ async def delete_upload(work: UnitOfWork, id: UUID, *, etag: str, check_free: Ch
         detail = f"the import {needed['id']} needs the upload; cancel it, or wait until it has ended"
         raise illegal_state("upload_needed", detail, import_id=needed["id"])
     await check_free(work, id)
+    await drop_upload(work, id)
+
+
+async def drop_upload(work: UnitOfWork, id: UUID) -> None:
+    """Gather that an upload that nobody needs, and its bytes, are no more."""
     work.delete(upload_parts, upload_id=id)
     await work.flush()
     work.delete(uploads, id=id)
+
+
+async def drop_unneeded(work: UnitOfWork, id: UUID) -> None:
+    """The same, unless an import that has not ended needs it."""
+    await work.flush()
+    if await work.one(imports_under_way(), upload_id=id) is None:
+        await drop_upload(work, id)
 
 
 async def hold_upload(work: UnitOfWork, id: UUID) -> Upload:

@@ -80,8 +80,12 @@ def said_of_account(before: Account, row: AccountRow) -> dict[str, Any]:
 
 
 def lacking(before: Account | Contact, values: dict[str, Any]) -> dict[str, Any]:
-    """The values of which a record has nothing yet; the keys of accounts in other systems are added all the same."""
-    left = {name: value for name, value in values.items() if is_nothing(getattr(before, name)) or name == EXTERNAL_IDS}
+    """The values of which a record has nothing yet, and the keys of an account in systems in which it has none."""
+    left = {name: value for name, value in values.items() if is_nothing(getattr(before, name))}
+    if values.get(EXTERNAL_IDS) and isinstance(before, Account):
+        known = {each.source for each in before.external_ids}
+        more = tuple(each for each in values[EXTERNAL_IDS] if each.source not in known)
+        left[EXTERNAL_IDS] = (*before.external_ids, *more)
     if values.get("custom"):
         kept = {key: value for key, value in before.custom.items() if not is_nothing(value)}
         left["custom"] = {**values["custom"], **kept}

@@ -15,7 +15,7 @@ from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import denied, illegal_state, invalid_field
-from crm_kit.identity.access import Scope, service_actor
+from crm_kit.identity.access import Scope, reaches, service_actor
 from crm_kit.ids import new_id
 from crm_kit.phone_numbers import normal
 from google.protobuf.message import Message
@@ -242,11 +242,27 @@ async def visibly_identified(work: UnitOfWork, accounts: Accounts, call: Call) -
 async def assign_call(
     work: UnitOfWork, accounts: Accounts, contacts: Contacts, before: Call, customer: dict[str, UUID | None]
 ) -> Call:
-    """Say whose a call is; `customer` has `account_id` and `contact_id`, which the caller has to see."""
+    """Say whose a call is; `customer` has `account_id` and `contact_id`, which the caller has to see.
+
+    PermissionDenied for who takes it from an account that they do not see, and at whose telephone it only rang.
+    """
     await require_customer(work, accounts, contacts, customer)
     account_id = customer["account_id"]
     assert account_id is not None, "the contract wants one"
+    if before.account_id is not None and before.account_id != account_id:
+        await check_takes(work, accounts, before, before.account_id)
     return await decide(work, before, before.assign(account_id, customer["contact_id"]), events.CallAssigned)
+
+
+async def check_takes(work: UnitOfWork, accounts: Accounts, call: Call, account_id: UUID) -> None:
+    """PermissionDenied for who neither was the one to talk, or is above them, nor sees the account it is taken from."""
+    access = work.actor.access
+    if reaches(work.scope, work.actor, call.user_id, call.user_team_id):
+        return
+    if access.may(ACCOUNTS_READ) and await accounts.find(work, account_id, scope=access.scope(ACCOUNTS_READ)):
+        return
+    detail = "it rang at your telephone, and another talked with a customer who is not yours: they move it"
+    raise denied("call_of_another", detail)
 
 
 async def ignore_call(work: UnitOfWork, before: Call) -> Call:

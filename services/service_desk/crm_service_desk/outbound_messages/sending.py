@@ -20,7 +20,7 @@ import structlog
 from crm_kit.attachments.contents import Contents
 from crm_kit.attachments.model import Attachment
 from crm_kit.attachments.queries import parts_of
-from crm_kit.background import PeriodicJob, Tenants
+from crm_kit.background import PeriodicJob, Tenants, each
 from crm_kit.database.work import retried
 from crm_kit.errors import Conflict, Unavailable
 from crm_kit.mail.model import Outcome as Replies
@@ -131,9 +131,11 @@ class Sending:
         return seen_more or (begun and len(found) == MAX_DUE)
 
     async def _put_in_order(self) -> None:
-        for tenant_id in await get_unordered(self._tenants.database):
+        async def order(tenant_id: UUID) -> None:
             async with self._tenants.unit(tenant_id) as work:
                 work.execute(commands.put_in_order())
+
+        await each(await get_unordered(self._tenants.database), order, name=self.name)
 
     async def _make_seen(self, now: datetime, found: Sequence[Due], *, without: Sequence[UUID]) -> bool:
         """Put off what waits for an earlier one where it is so much that a look sees nothing else of its tenant.
@@ -145,10 +147,12 @@ class Sending:
         seen = Counter(each.tenant_id for each in found)
         enough = [tenant_id for tenant_id, count in seen.items() if count >= MAX_MESSAGES_OF_TENANT]
         hidden = await get_crowded(self._tenants.database, now, without=[*without, *enough])
-        for tenant_id in hidden:
+
+        async def put_off(tenant_id: UUID) -> None:
             async with self._tenants.unit(tenant_id) as work:
                 work.execute(commands.put_off_held(), due_by=now, later=now + WAIT_HELD)
-        return bool(hidden)
+
+        return bool(await each(hidden, put_off, name=self.name))
 
     def _begin(self, due: Due) -> None:
         task = self._tasks[due] = asyncio.create_task(self._hold(due))

@@ -2,14 +2,18 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
 from crm.customer.v1 import feed_deliveries_pb2 as pb
 from crm.customer.v1 import feeds_pb2, imports_pb2
 from crm_customer.feeds.deliveries.rows import MAX_CELLS
+from crm_customer.imports.tables import uploads
+from crm_kit.database.statements import compile_statement
 from crm_kit.identity.access import Scope
 from crm_kit.rpc.status import reason_of
+from sqlalchemy import bindparam, select
 
 from tests.service.customer.feeds.bringing import Bringing, Delivery, day
 from tests.service.running import violations_of
@@ -94,6 +98,31 @@ async def test_rows_that_no_file_could_have_are_refused_by_the_place_of_the_row(
         pb.ListFeedDeliveriesRequest(), metadata=bringing.user.metadata
     )
     assert list(listed.feed_deliveries) == []
+
+
+async def test_rows_take_room_as_a_file_until_their_delivery_has_ended_and_no_longer(bringing: Bringing) -> None:
+    feed = await bringing.feed()
+
+    async def has_file(delivery: Delivery) -> bool:
+        query = compile_statement(
+            select(uploads.c.id).where(uploads.c.tenant_id == bindparam("tenant_id"), uploads.c.id == bindparam("id"))
+        )
+        async with bringing.running.unit_of_work(bringing.user.tenant_id) as work:
+            return await work.one(query, id=UUID(delivery.upload_id)) is not None
+
+    done = await bringing.ended(await bringing.deliver(feed, 0, [POWER]))
+    assert done.state == Delivery.STATE_SUCCEEDED
+    withdrawn, rejected, held = [
+        await bringing.held(await bringing.deliver(feed, number, [POWER], expected_rows=7)) for number in (1, 2, 3)
+    ]
+    assert [await has_file(each) for each in (withdrawn, rejected, held)] == [True] * 3
+    await bringing.withdraw(withdrawn)
+    await bringing.reject(rejected)
+    assert [await has_file(each) for each in (done, withdrawn, rejected, held)] == [False, False, False, True]
+    # The same rows sent again late are known all the same, and a file that somebody uploaded stays theirs.
+    assert (await bringing.deliver(feed, 0, [POWER])).id == done.id
+    brought = await bringing.held(await bringing.bring(feed, 4, [("K-1", "华信电力", "power")], expected_rows=7))
+    assert await has_file(await bringing.withdraw(brought))
 
 
 async def test_a_program_sends_rows_over_rest_and_takes_them_back(bringing: Bringing) -> None:

@@ -1,6 +1,7 @@
 """A sender that has sent a wrong file takes it back, as long as nothing has come of it."""
 
 import asyncio
+import itertools
 from datetime import timedelta
 
 import grpc
@@ -8,9 +9,10 @@ import pytest
 from crm.customer.v1 import feeds_pb2
 from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
+from crm_kit.ids import new_id
 from crm_kit.rpc.status import reason_of
 
-from tests.service.customer.feeds.bringing import Bringing, Delivery, in_sandbox, move_clock
+from tests.service.customer.feeds.bringing import Bringing, Delivery, in_sandbox, look, move_clock
 from tests.service.customer.told import told_of
 from tests.service.eventually import eventually
 from tests.service.notices import told
@@ -47,18 +49,17 @@ async def test_nobody_but_its_sender_takes_a_delivery_back_or_learns_that_there_
     feed = await bringing.feed()
     held = await bringing.held(await bringing.bring(feed, 0, [POWER], expected_rows=7))
     other = bringing.by(await bringing.running.user(bringing.user.tenant_id, grants=PROGRAM))
-    own = {"feeds.deliver": Scope.OWN}
+    narrow = bringing.by(await bringing.running.user(bringing.user.tenant_id, grants={"feeds.deliver": Scope.OWN}))
+    absent = Delivery(id=str(new_id()))
     for somebody, code, reason in (
         (other, grpc.StatusCode.NOT_FOUND, "FEED_DELIVERY_NOT_FOUND"),
-        (
-            bringing.by(await bringing.running.user(bringing.user.tenant_id, grants=own)),
-            grpc.StatusCode.PERMISSION_DENIED,
-            "PERMISSION_DENIED",
-        ),
+        (narrow, grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"),
     ):
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await somebody.withdraw(held)
-        assert (caught.value.code(), reason_of(caught.value)) == (code, reason)
+        # Whatever is asked, one that is there is refused as one that is not.
+        for asked, etag in itertools.product((held, absent), ("", "0", held.etag)):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await somebody.withdraw(asked, etag)
+            assert (caught.value.code(), reason_of(caught.value)) == (code, reason)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bringing.withdraw(held, etag="0")
     assert reason_of(caught.value) == "ETAG_MISMATCH"
@@ -126,3 +127,11 @@ async def test_a_day_is_missing_again_when_its_only_file_is_taken_back_after_its
     late = await bringing.feed_is(feed, health=feeds_pb2.Feed.HEALTH_LATE)
     assert late.missing_date == expected
     assert await told(running, bringing.user) == ["FEED_HELD", "FEED_LATE"]
+    # A file of a year ago, which came before the feed was made, was awaited by nobody.
+    fresh = await bringing.feed(schedule=feeds_pb2.Feed.Schedule(at="06:30", days_later=1))
+    old = await bringing.held(await bringing.bring(fresh, 0, [POWER], expected_rows=7))
+    await bringing.withdraw(old)
+    await look(running)
+    now = await bringing.get_feed(fresh)
+    assert (now.health, now.missing_date) == (feeds_pb2.Feed.HEALTH_OK, "")
+    assert await told(running, bringing.user) == ["FEED_HELD", "FEED_LATE", "FEED_HELD"]

@@ -1,13 +1,18 @@
 """An import that names its source: what rows say stands among what sources say, beside what accounts have."""
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import grpc
 import pytest
 from crm.customer.v1 import accounts_pb2, contacts_pb2, source_values_pb2
 from crm.customer.v1 import imports_pb2 as pb
 from crm.customer.v1.source_values_pb2_grpc import SourceValueServiceStub
+from crm_customer.records.accounts.commands import update_account
+from crm_customer.records.accounts.resource import ACCOUNTS
+from crm_customer.records.source_values.keeping import lock
 from crm_kit.clock import system_now
 from crm_kit.resource.values import from_value
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -15,6 +20,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tests.service.customer.feeds.bringing import bringing_by, day
 from tests.service.customer.imports.calls import Run, Upload, all_accounts, as_csv, counts, errors_of
 from tests.service.customer.told import told_of
+from tests.service.eventually import eventually
 from tests.service.running import Running, User, violations_of
 
 if TYPE_CHECKING:
@@ -184,3 +190,78 @@ async def test_what_sources_can_say_no_more_is_an_error_of_its_row_alone(
     assert error.reason == "SOURCE_VALUE_LIMIT_REACHED"
     found = {each.display_name: each.industry for each in await all_accounts(accounts, user)}
     assert found == {"华信电力": "power", "北辰钢铁": "steel"}
+
+
+async def test_of_a_row_that_is_refused_nothing_is_in_whatever_was_sent_of_it_before(
+    run: Run, accounts: "AccountServiceAsyncStub", contacts: "ContactServiceAsyncStub", customer: Running, user: User
+) -> None:
+    header = ["客户编号", "客户名称", "行业", "员工人数", "联系人", "职务"]
+    await run([header, ["K-1", "华信电力", "power", "", "陈静", "经理"]], **UPSERT)
+    stub = SourceValueServiceStub(customer.channel)
+    account = await one(accounts, user)
+    for number in range(20):
+        request = source_values_pb2.StateAccountSourceValuesRequest(id=account.id, source=f"source {number}")
+        request.values["industry"].string_value = "steel"
+        await stub.StateAccountSourceValues(request, metadata=user.metadata)
+    page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(page_size=50), metadata=user.metadata)
+    (chen,) = page.contacts
+    said = source_values_pb2.StateContactSourceValuesRequest(id=chen.id, source="card")
+    said.values["job_title"].string_value = "工程师"
+    await stub.StateContactSourceValues(said, metadata=user.metadata)
+    # A change of what sources speak of holds the contact, and sends what was gathered of the account.
+    rows = [
+        header,
+        ["K-1", "华信电力", "energy", "250", "陈静", "总监"],
+        ["K-2", "北辰钢铁", "steel", "", "", ""],
+    ]
+    done = await run(rows, **UPSERT | {"value_source": "erp"})
+    assert counts(done) == (1, 0, 0, 1)
+    found = {each.display_name: each for each in await all_accounts(accounts, user)}
+    assert (found["华信电力"].industry, found["华信电力"].employee_count) == ("power", 0)
+    page = await contacts.ListContacts(contacts_pb2.ListContactsRequest(page_size=50), metadata=user.metadata)
+    assert [each.job_title for each in page.contacts] == ["经理"]
+
+
+async def test_a_number_in_another_system_that_an_account_has_is_kept_as_its_other_values_are(
+    run: Run, accounts: "AccountServiceAsyncStub", user: User
+) -> None:
+    await run([HEADER, POWER], **UPSERT)
+    before = await one(accounts, user)
+    header, row = ["id", "external_ids"], [before.id, "erp: K-9; sap: S-1"]
+    changed = {"mode": pb.Import.MODE_UPDATE, "external_source": "erp", "value_source": "erp"}
+    done = await run([header, row], **changed, keep_values=True)
+    assert (done.updated_count, done.disagreeing_count) == (1, 1), "what is not taken over is not lost in silence"
+    after = await one(accounts, user)
+    assert {(each.source, each.value) for each in after.external_ids} == {("erp", "K-1"), ("sap", "S-1")}
+    assert (await run([header, row], **changed, keep_values=False)).disagreeing_count == 0
+    # Remarks go where an account has its preferences, if it has none.
+    for remarks, disagreeing in (("只用顺丰", 0), ("周五不送货", 1), ("只用顺丰", 0)):
+        noted = await run([["id", "备注"], [before.id, remarks]], **changed, keep_values=True)
+        assert noted.disagreeing_count == disagreeing, remarks
+    assert (await one(accounts, user)).preferences == "只用顺丰"
+    numbers = {(each.source, each.value) for each in (await one(accounts, user)).external_ids}
+    assert numbers == {("erp", "K-9"), ("sap", "S-1")}
+
+
+async def test_what_somebody_changes_while_an_import_waits_for_its_account_is_what_its_values_are_held_against(
+    run: Run, accounts: "AccountServiceAsyncStub", customer: Running, user: User
+) -> None:
+    await run([HEADER, POWER], **UPSERT)
+    await run([HEADER, ["K-1", "华信电力", "steel", "", "", ""]], **KEEPING)
+    account = await one(accounts, user)
+    assert list(account.conflicting_fields) == ["industry"]
+
+    async def waits() -> bool:
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        async with customer.service.database.connection(user.tenant_id) as connection:
+            return bool(await connection.fetchval(query))
+
+    async with customer.unit_of_work(user.tenant_id) as work:
+        await lock(work, ACCOUNTS, UUID(account.id))
+        running = asyncio.ensure_future(run([HEADER, ["K-1", "华信电力", "iron", "", "", ""]], **KEEPING))
+        await eventually(waits)
+        await update_account(work, await ACCOUNTS.get(work, UUID(account.id)), {"industry": "steel"})
+    assert (await running).disagreeing_count == 1
+    after = await one(accounts, user)
+    assert (after.industry, list(after.conflicting_fields)) == ("steel", ["industry"])
+    assert (await said_of(customer, user, after))["erp industry"] == ("iron", False)

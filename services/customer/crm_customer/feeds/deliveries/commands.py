@@ -28,7 +28,14 @@ from crm_customer.feeds.deliveries.tables import uncounted_deliveries
 from crm_customer.feeds.model import Feed
 from crm_customer.feeds.queries import get_told, timer_due
 from crm_customer.feeds.resource import FEEDS
-from crm_customer.imports.commands import create_import, drafted_upload, hold_upload, put_upload, save_upload
+from crm_customer.imports.commands import (
+    create_import,
+    drafted_upload,
+    drop_unneeded,
+    hold_upload,
+    put_upload,
+    save_upload,
+)
 from crm_customer.imports.model import Import, Mode, Upload
 from crm_customer.imports.queries import get_upload
 from crm_customer.imports.tables import UPLOAD_LASTS
@@ -168,12 +175,15 @@ async def reject_delivery(work: UnitOfWork, before: FeedDelivery) -> FeedDeliver
     """Have nothing come of a delivery."""
     rejected = await changed(work, before, before.reject(work.now), events.FeedDeliveryRejected)
     work.delete(uncounted_deliveries, delivery_id=before.id)
+    await let_go_of_rows(work, rejected)
     return rejected
 
 
-async def withdraw_delivery(work: UnitOfWork, told: FeedDelivery, *, etag: str) -> FeedDelivery:
+async def withdraw_delivery(work: UnitOfWork, id: UUID, *, etag: str) -> FeedDelivery:
     """Have nothing come of a delivery whose sender takes it back. NotFound for anybody else, EtagMismatch."""
+    # Before anything is looked for, and the etag after the sender: neither refusal may tell that there is one.
     FEED_DELIVERIES.check_reaches(work.scope)
+    told = await FEED_DELIVERIES.get(work, id)
     if told.sender_id != work.actor.user_id:
         # Who brings deliveries need not know of those of others.
         raise NotFound("the feed delivery does not exist", reason=FEED_DELIVERIES.not_found)
@@ -184,21 +194,29 @@ async def withdraw_delivery(work: UnitOfWork, told: FeedDelivery, *, etag: str) 
         return before
     work.delete(uncounted_deliveries, delivery_id=before.id)
     withdrawn = FEED_DELIVERIES.save(work, before, after, events.FeedDeliveryWithdrawn)
+    await let_go_of_rows(work, withdrawn)
     await work.flush()
     await miss_again(work, before)
     return withdrawn
 
 
 async def miss_again(work: UnitOfWork, withdrawn: FeedDelivery) -> None:
-    """Tell of a day that is missing by now, since its window passed while a file was here that was taken back."""
+    """Have a day be missing whose window has passed, since its file was taken back.
+
+    It is told of where the file had come in time: of one that came late it was. What came for a day before the feed was
+    made was expected by nobody.
+    """
     feed, day = await FEEDS.get(work, withdrawn.feed_id), withdrawn.data_date
     timer = await work.one(timer_due(), feed_id=feed.id)
     expected_day = timer["expected_day"] if timer else None
     if feed.schedule is None or not feed.is_active or expected_day is None or day >= expected_day:
         return
-    if feed.schedule.expects(day) and not await has_arrived(work, feed.id, day):
+    due_time = feed.schedule.due_time(day, ZoneInfo(work.actor.access.time_zone))
+    if due_time <= feed.create_time or not feed.schedule.expects(day) or await has_arrived(work, feed.id, day):
+        return
+    if withdrawn.create_time <= due_time:
         await tell_late(work, feed, day)
-        watch(work, feed, replace(feed, missing_date=max(day, feed.missing_date or day)))
+    watch(work, feed, replace(feed, missing_date=max(day, feed.missing_date or day)))
 
 
 async def changed(work: UnitOfWork, before: FeedDelivery, after: FeedDelivery, event: type[Message]) -> FeedDelivery:
@@ -253,7 +271,14 @@ async def save_ended(work: UnitOfWork, feed: Feed, before: FeedDelivery, after: 
     """Gather that a delivery has ended; whoever is responsible is told when it failed."""
     if after.state is State.FAILED:
         await tell(work, feed, after, Kind.NOTICE_KIND_FEED_FAILED, text=after.failure or "")
+    await let_go_of_rows(work, after)
     return FEED_DELIVERIES.save(work, before, after, events.FeedDeliveryFinished)
+
+
+async def let_go_of_rows(work: UnitOfWork, ended: FeedDelivery) -> None:
+    """Gather that rows that came with a request are kept no longer as a file: nobody uploaded it, and it takes room."""
+    if ended.of_rows:
+        await drop_unneeded(work, ended.upload_id)
 
 
 async def fail_delivery(work: UnitOfWork, feed: Feed, before: FeedDelivery, error: CrmError) -> FeedDelivery:

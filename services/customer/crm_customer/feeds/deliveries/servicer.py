@@ -1,6 +1,7 @@
 """FeedDeliveryService: from message to command or query and back, nothing else."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 from crm.customer.v1 import feed_deliveries_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
@@ -32,8 +33,7 @@ class FeedDeliveryServicer:
         return FEED_DELIVERIES.message(work, received)
 
     async def WithdrawFeedDelivery(self, request: pb.WithdrawFeedDeliveryRequest, work: UnitOfWork) -> pb.FeedDelivery:
-        before = await FEED_DELIVERIES.target(work, request)
-        withdrawn = await commands.withdraw_delivery(work, before, etag=request.etag)
+        withdrawn = await commands.withdraw_delivery(work, UUID(request.id), etag=request.etag)
         work.after_commit.append(self._wake)
         return FEED_DELIVERIES.message(work, withdrawn)
 

@@ -19,7 +19,7 @@ from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import accounts
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.interactions.model import CallOutcome, Interaction
-from crm_customer.records.interactions.queries import users_by_ids
+from crm_customer.records.interactions.queries import heard_version, users_by_ids
 from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.tables import interactions
 from crm_customer.records.interactions.wire import ended_with_account, interaction_of
@@ -52,11 +52,11 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
     return interaction
 
 
-async def keep_call(work: UnitOfWork, _event: Event, payload: Any) -> None:
+async def keep_call(work: UnitOfWork, event: Event, payload: Any) -> None:
     """Record a call that has ended and whose account is known, once, whatever is told of it afterwards.
 
     Also with an account that is archived by now: it took place. Of what is told later it counts that it was answered,
-    since its end may have come first, and that somebody says it was with another customer. Calls come in their order.
+    since its end may have come first, and that somebody says it was with another customer, unless that comes late.
     """
     call = payload.call
     if not ended_with_account(call) or await ACCOUNTS.find(work, UUID(call.account_id)) is None:
@@ -67,18 +67,26 @@ async def keep_call(work: UnitOfWork, _event: Event, payload: Any) -> None:
         interaction = INTERACTIONS.create(work, heard)
         put_entry(work, entry_of(interaction))
     else:
-        interaction = before.heard(heard)
-        if interaction == before:
-            return
-        is_moved = interaction.account_id != before.account_id
-        answered = interaction.call_outcome is not before.call_outcome
-        event = events.InteractionCallAnswered if answered and not is_moved else events.InteractionMoved
-        INTERACTIONS.save(work, before, interaction, event)
-        retell_entry(work, entry_of(interaction))
-        if is_moved and before.call_outcome is CallOutcome.ANSWERED:
-            await take_back_last_contact(work, before.account_id, before.interaction_time)
-    if interaction.call_outcome is CallOutcome.ANSWERED:
+        is_newest = event.aggregate_version >= await heard_version(work, heard.id)
+        interaction = before.heard(heard, is_newest=is_newest)
+    if before is not None and interaction != before:
+        await retell(work, before, interaction)
+    if interaction != before and interaction.call_outcome is CallOutcome.ANSWERED:
         project_last_contact(work, interaction.account_id, interaction.interaction_time)
+    # What is gathered is joined, and of a row only one change is made at a time.
+    await work.flush()
+    work.execute(note_version(), id=interaction.id, call_version=event.aggregate_version)
+
+
+async def retell(work: UnitOfWork, before: Interaction, after: Interaction) -> None:
+    """Gather what was heard of a call later."""
+    is_moved = after.account_id != before.account_id
+    answered = after.call_outcome is not before.call_outcome
+    event = events.InteractionCallAnswered if answered and not is_moved else events.InteractionMoved
+    INTERACTIONS.save(work, before, after, event)
+    retell_entry(work, entry_of(after))
+    if is_moved and before.call_outcome is CallOutcome.ANSWERED:
+        await take_back_last_contact(work, before.account_id, before.interaction_time)
 
 
 async def check_account(work: UnitOfWork, id: UUID) -> None:
@@ -127,6 +135,17 @@ async def take_back_last_contact(work: UnitOfWork, account_id: UUID, time: datet
     """Where an account's last contact is that of an interaction that is another's by now, go back to the one before."""
     await work.flush()
     work.execute(set_back_last_contact(), id=account_id, last_contact_time=time)
+
+
+@statement
+def note_version() -> Any:
+    table = interactions.c
+    version = bindparam("call_version", type_=table.call_version.type)
+    return (
+        update(interactions)
+        .where(table.tenant_id == bindparam("tenant_id"), table.id == bindparam("id"))
+        .values(call_version=func.greatest(table.call_version, version))
+    )
 
 
 @statement

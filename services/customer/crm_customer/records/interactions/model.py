@@ -64,9 +64,12 @@ class Interaction:
     call_id: UUID | None = None
     call_outcome: CallOutcome | None = None
 
-    def heard(self, later: "Interaction") -> "Interaction":
-        """With what is heard of the call later: that it was answered, and by whom, and with whom it was after all."""
-        moved = replace(self, account_id=later.account_id, contact_ids=later.contact_ids)
+    def heard(self, later: "Interaction", *, is_newest: bool) -> "Interaction":
+        """With what is heard of the call later: that it was answered, and by whom.
+
+        With whom it was says what is the newest, in whatever order it comes.
+        """
+        moved = replace(self, account_id=later.account_id, contact_ids=later.contact_ids) if is_newest else self
         if self.call_outcome is CallOutcome.ANSWERED or later.call_outcome is not CallOutcome.ANSWERED:
             return moved
         return replace(moved, call_outcome=later.call_outcome, user_ids=later.user_ids)

@@ -18,6 +18,7 @@ INTERACTIONS = Resource(
     table=interactions,
     message=pb.Interaction,
     created=events.InteractionCreated,
+    beside={"call_version"},
     visible=of_owned_account(interactions, interactions.c.account_id, accounts),
     default_order=NEWEST_FIRST,
 )

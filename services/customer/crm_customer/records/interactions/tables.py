@@ -1,7 +1,7 @@
 """Tables of interactions."""
 
 from crm_kit.database.tables import reference, tenant_table, versioned_columns
-from sqlalchemy import ARRAY, Column, Date, DateTime, Index, Text, Uuid
+from sqlalchemy import ARRAY, Column, Date, DateTime, Index, Integer, Text, Uuid
 
 from crm_customer.metadata import metadata
 
@@ -24,6 +24,8 @@ interactions = tenant_table(
     Column("recorder_id", Uuid, nullable=False),
     Column("call_id", Uuid),
     Column("call_outcome", Text),
+    # The newest of the call's versions that was heard of, so that one that comes late moves it nowhere.
+    Column("call_version", Integer),
     *versioned_columns(),
     reference("account_id", "accounts", name="interactions_account_fkey", field="interaction.account_id"),
 )
