@@ -51,7 +51,7 @@ def create_tenant(work: UnitOfWork, *, slug: str, display_name: str, sandbox: bo
 
 
 def update_tenant(work: UnitOfWork, before: Tenant, values: dict[str, Any]) -> Tenant:
-    """Change some fields of the tenant; nothing is written when nothing changes. As `check_unmasks` refuses."""
+    """Change some fields of the tenant; nothing is written when nothing changes. Refused as `check_unmasks`."""
     after = replace(before, **values)
     check_unmasks(work.actor.access, before.unmasked_fields, after.unmasked_fields)
     saved = TENANTS.save(work, before, after, events.TenantUpdated)
