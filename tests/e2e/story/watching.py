@@ -89,8 +89,9 @@ class Watcher:
             # A notification that says the same again while it is unread is told again in its version.
             if each["collection"] == "notifications":
                 continue
-            # An approval is told at the record that it is about, and has versions of its own.
-            versions[each["collection"], each.get("approval_id") or each["record_id"]].append(each["version"])
+            # An approval is told at the record that it is about, and has versions of its own; a job is of no record.
+            id = each.get("approval_id") or each.get("job_id") or each["record_id"]
+            versions[each["collection"], id].append(each["version"])
         torn = {record: seen for record, seen in versions.items() if seen != list(range(seen[0], seen[0] + len(seen)))}
         hold(not torn, f"versions are missing, double or out of order: {torn}")
         for record in (("accounts", scene.account_id), ("opportunities", scene.opportunity_id)):

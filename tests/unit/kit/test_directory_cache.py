@@ -22,7 +22,13 @@ class Rows:
 
     async def all(self, *_asked: Any) -> list[dict[str, Any]]:
         self.asked += 1
-        read: dict[str, Any] = {"active": True, "team_ids": [], "roles": [], "clock_offset": timedelta(0)}
+        read: dict[str, Any] = {
+            "active": True,
+            "team_ids": [],
+            "roles": [],
+            "clock_offset": timedelta(0),
+            "unmasked_fields": [],
+        }
         place = {"time_zone": "Asia/Shanghai", "default_region": "CN"}
         answer = [read | place | {"team_id": self.team_id, "sandbox": self.sandbox}]
         if self.asked == 1:
