@@ -146,6 +146,17 @@ class Channel:
         if self.kind is not ChannelKind.TELEPHONE:
             raise invalid_field("channel_id", "call_channel", "is no channel of telephones")
 
+    def require_messages(self, *, field: str) -> None:
+        """InvalidArgument, of the field that names it, where only calls go by it."""
+        if self.kind is ChannelKind.TELEPHONE:
+            detail = "is a channel of telephones, by which calls go, and no messages"
+            raise invalid_field(field, "message_channel", detail)
+
+    def require_mail(self, *, field: str) -> None:
+        """InvalidArgument, of the field that names it, unless mail comes by it."""
+        if self.kind is not ChannelKind.MAIL:
+            raise invalid_field(field, "mailbox_channel", "is no channel by which mail comes")
+
     def _require(self, state: ChannelState, done: str) -> None:
         if self.state is not state:
             raise wrong_state("channel", self.state, done, legal=[state])
