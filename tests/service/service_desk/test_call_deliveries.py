@@ -14,7 +14,7 @@ from tests.service.service_desk.desk import Desk
 from tests.service.service_desk.telephony import CHENS, OURS, Telephony, stands, telephony_of
 from tests.service.service_desk.test_replies_by_mail import write
 from tests.service.service_desk.test_signed_deliveries import deliver, headers_of
-from tests.service.web import gateway
+from tests.service.web import bearer, gateway
 
 
 @pytest.fixture
@@ -87,6 +87,15 @@ async def test_what_an_enum_and_an_instant_can_be_is_told_to_adapters(
     phones: Telephony, web: httpx.AsyncClient
 ) -> None:
     secret = await secret_of(phones, phones.channel.id)
+    causes = "COMPLETED, ABANDONED, NO_ANSWER, BUSY, REJECTED, FAILED, VOICEMAIL"
+    for cause, told in (("DEAD", f"expected one of {causes}"), ("EXPIRED", f"must be one of {causes}")):
+        answer = await deliver(web, phones.channel.id, secret, data_of(phones, 0, cause=cause), type="call.ended")
+        assert answer.json()["detail"] == f"data.cause: {told}"
+        # A program with a user is told the same.
+        event = {**data_of(phones, 0, cause=cause), "type": "ENDED"}
+        asked = {"channel_id": phones.channel.id, "event": event}
+        answer = await web.post("/v1/calls:receive", json=asked, headers=bearer(phones.intake.adapter))
+        assert answer.json()["errors"][0]["detail"].endswith(causes), answer.text
     without = {name: value for name, value in data_of(phones, 0).items() if name != "direction"}
     for data, english, chinese in (
         (data_of(phones, 0, direction="入呼"), "expected one of INBOUND, OUTBOUND", "应为以下之一：INBOUND, OUTBOUND"),
