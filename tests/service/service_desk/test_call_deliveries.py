@@ -72,6 +72,7 @@ async def test_what_means_nothing_of_a_call_is_refused_by_field_as_it_was_sent(
         "data.menu_choice": (data_of(phones, 0), "call.ivr"),
         "data.cause": (data_of(phones, 0, cause="EXPIRED"), "call.ended"),
         "data.recording_url": (data_of(phones, 0, recording_url="https://elsewhere.example/1"), "call.recording"),
+        "data.queue": (data_of(phones, 0, queue="售后\0"), "call.ringing"),
         "data.type": (data_of(phones, 0, type="TYPE_ENDED"), "call.ringing"),
         "data.colour": (data_of(phones, 0, colour="red"), "call.ringing"),
         "type": (data_of(phones, 0), "call.transferred"),
@@ -80,6 +81,9 @@ async def test_what_means_nothing_of_a_call_is_refused_by_field_as_it_was_sent(
         answer = await deliver(web, phones.channel.id, secret, data, type=type)
         assert answer.status_code in (400, 422), (field, answer.text)
         assert [each["field"] for each in answer.json()["errors"]] == [field], answer.text
+    answer = await deliver(web, phones.channel.id, secret, data_of(phones, 0, source_id="17\0"), type="call.ringing")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"], error["rule"]) == (422, "data.source_id", "string.nul")
     assert await phones.listed() == []
 
 

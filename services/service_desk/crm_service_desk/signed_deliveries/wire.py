@@ -12,6 +12,7 @@ from crm.service_desk.v1 import calls_pb2 as calls_pb
 from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.composition import compose_texts
 from crm_kit.errors import InvalidArgument, invalid_field
+from crm_kit.resource.storable import check_storable
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.values import enum_choices, enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
@@ -246,6 +247,7 @@ def as_named(field: Any, value: Any) -> Any:
 def checked(request: Kind, place: str) -> Kind:
     """The request itself; InvalidArgument by the contract's rules, with paths as the sender has them."""
     try:
+        check_storable(request)
         check_message(request)
     except InvalidArgument as error:
         raise with_choices(as_sent(error, place), getattr(request, place) if place else request) from None
