@@ -246,7 +246,7 @@ async def assign_call(
 
     PermissionDenied for who takes it from an account that they do not see, and at whose telephone it only rang.
     """
-    await require_customer(work, accounts, contacts, customer)
+    await require_customer(work, accounts, contacts, customer, place="")
     account_id = customer["account_id"]
     assert account_id is not None, "the contract wants one"
     if before.account_id is not None and before.account_id != account_id:

@@ -253,7 +253,7 @@ async def open_case(
 ) -> InboundMessage:
     """Open a case for a message; `customer` has `account_id` and `contact_id`, which the caller may see."""
     work.actor.access.scope(WRITE)
-    await require_customer(work, accounts, contacts, customer)
+    await require_customer(work, accounts, contacts, customer, place="")
     before.require_undecided("the opening of a case")
     channel = await CHANNELS.get(work, before.channel_id)
     values = case_values(channel, before) | customer | ({"kind": kind} if kind else {})
