@@ -140,8 +140,9 @@ def create_app(
     pages.state.presence_places = presence.Places(served, channels, pages.state.current_users)
     pages.state.file_places = Places(served, channels)
     pages.state.large_answers = large = LargeAnswers()
-    # Those that share their path with an RPC.
-    others = [(each.verb, each.path) for each in other_routes([export.router])]
+    # Those at paths of RPCs, or with verbs at the records of some.
+    beside = other_routes([export.router, exported_files.router, presence.router])
+    others = [(each.verb, each.path) for each in beside]
     dispatcher = Dispatcher(served, channels, admission, large, settings, others)
     pages.state.dispatcher = dispatcher
     front = Front(dispatcher, pages, large, settings)

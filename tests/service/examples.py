@@ -74,6 +74,9 @@ from tests.factories.places import (
 from tests.service.eventually import eventually
 from tests.service.running import ADMIN, Running, User, violations_of
 
+# Of those that belong to a case the files are that of the case.
+WAITING_MESSAGES = "waiting inbound messages"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -181,6 +184,8 @@ class World:
 
 def needed_kind(rpc: Rpc, path: Path) -> str:
     """What the id at this place of a good request is of."""
+    if "InboundMessageAttachment" in rpc.name and path == ("record_id",):
+        return WAITING_MESSAGES
     return KIND_NEEDED.get(rpc.name, kind_of(rpc, path)) if path in route_paths(rpc) else kind_of(rpc, path)
 
 
@@ -459,18 +464,24 @@ async def notified(world: World, user: User) -> str:
     return str(page.notifications[0].id)
 
 
-async def inbound_message(world: World, user: User) -> str:
-    """One that belongs to a case of the user's, and so is seen by who sees that."""
+async def waiting_message(world: World, user: User) -> str:
+    """One that belongs to no case, and so is nobody's own; files are attached to it until it does."""
     everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
     request: Any = await world.request(RPCS["CreateInboundMessage"], everybody)
     request.inbound_message.source_id = new_id().hex
     request.inbound_message.from_address = "chen@kunde.example"
     message: Any = await world.call(RPCS["CreateInboundMessage"], request, everybody.metadata)
-    assign = RPCS["AssignInboundMessage"]
+    return str(message.id)
+
+
+async def inbound_message(world: World, user: User) -> str:
+    """One that belongs to a case of the user's, and so is seen by who sees that."""
+    id, assign = await waiting_message(world, user), RPCS["AssignInboundMessage"]
+    everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
     # Of its own: what was done to another case meanwhile does not keep it from taking a message.
     case_id = await created_by("CreateCase")(world, user)
-    await world.call(assign, GetMessageClass(assign.request)(id=message.id, case_id=case_id), everybody.metadata)
-    return str(message.id)
+    await world.call(assign, GetMessageClass(assign.request)(id=id, case_id=case_id), everybody.metadata)
+    return id
 
 
 async def telephones(world: World, user: User) -> str:
@@ -588,6 +599,7 @@ _EXAMPLES: Mapping[str, Example] = {
     "channels": Example(channel, owned=False),
     "failed outbound messages": Example(failed_message, lasting=False),
     "inbound-messages": Example(inbound_message),
+    WAITING_MESSAGES: Example(waiting_message, owned=False),
     "answered cases": Example(answered_case),
     "files of answered cases": Example(file_of_answered_case),
     "outbound-messages": Example(created_by("CreateOutboundMessage")),
@@ -673,7 +685,9 @@ EXAMPLES: Mapping[str, Example] = {
     # Who may not read a record reads none of its files; uploads are one's own. Files are used up by being deleted.
     **{
         f"{collection}/{kind}": Example(
-            uploading(noun, complete=kind == ATTACHMENTS), owned=_EXAMPLES[collection].owned, lasting=False
+            uploading(noun, complete=kind == ATTACHMENTS),
+            owned=_EXAMPLES[collection].owned and collection != "inbound-messages",
+            lasting=False,
         )
         for collection, noun in WITH_FILES.items()
         for kind in (ATTACHMENTS, ATTACHMENT_UPLOADS)

@@ -63,8 +63,9 @@ class RuleValues:
             choices = [names[number] for number in enum_numbers_allowed(field)]
             values["choices"] = ", ".join(name for name in choices if name != UNSPECIFIED)
         elif rule.endswith(".in"):
-            kind = rule.removesuffix(".in")
-            values["choices"] = ", ".join(map(str, getattr(getattr(rules_of(field), kind), "in")))
+            allowed = getattr(getattr(_rules(field, in_list), rule.removesuffix(".in")), "in")
+            # An empty one says that it may be left out.
+            values["choices"] = ", ".join(str(each) for each in allowed if each != "")
         elif key == PATTERN:
             if variant := _FORMS.get(keywords(field).get("pattern", "")):
                 return f"{key}.{variant}", {}
@@ -121,11 +122,17 @@ def _alternatives(request: Descriptor, path: str, rule: str) -> Iterator[str]:
         message = message.fields_by_name[name].message_type
 
 
-def _limits(field: FieldDescriptor, in_list: bool) -> dict[str, str]:
-    """What the rules of a field, or of one of its entries, set as numbers and durations."""
+def _rules(field: FieldDescriptor, in_list: bool) -> Any:
+    """Those of a field, or of its entries."""
     rules: Any = rules_of(field)
     if in_list and rules.WhichOneof("type") in ("repeated", "map"):
-        rules = rules.repeated.items if rules.WhichOneof("type") == "repeated" else rules.map.values
+        return rules.repeated.items if rules.WhichOneof("type") == "repeated" else rules.map.values
+    return rules
+
+
+def _limits(field: FieldDescriptor, in_list: bool) -> dict[str, str]:
+    """What the rules of a field, or of one of its entries, set as numbers and durations."""
+    rules = _rules(field, in_list)
     kind = rules.WhichOneof("type")
     if kind is None:
         return {}

@@ -43,7 +43,7 @@ class Dispatcher:
         settings: Settings,
         others: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """`others`: verb and path of what is served elsewhere, where an RPC may have the same path."""
+        """`others`: verb and path of what is served elsewhere at paths of RPCs, or beside their custom verbs."""
         served = list(operations)
         self._calls: dict[Operation, Call] = {each: channels.call_of(each.rpc) for each in served}
         self._custom_verbs = _custom_verbs(served)
@@ -69,7 +69,8 @@ class Dispatcher:
 
     def verbs(self, raw_path: str) -> list[str]:
         """The custom verbs that there are where one is asked for that there is not."""
-        return self._routes.verbs(raw_path)
+        found = self._routes.verbs(raw_path)
+        return sorted({*found, *self._others.verbs(raw_path)}) if found else []
 
     async def answer(self, exchange: Exchange) -> Answer | None:
         """The answer to a request; None when no RPC is at its path. Problems are raised as ProblemError."""

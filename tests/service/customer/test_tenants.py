@@ -38,6 +38,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from tests.service.automating import Rules
 from tests.service.customer.companies import PASSWORD, QUICK, Company, open_company
 from tests.service.customer.customers import new_account
+from tests.service.customer.test_field_rights import hiding
 from tests.service.history import changes_of
 from tests.service.running import Running, refused
 
@@ -348,10 +349,34 @@ async def test_an_administrator_says_after_how_many_working_days_proposals_go_up
         assert refusal.fields == ["tenant.change_proposal_days"]
 
 
+async def test_nobody_has_shown_to_everybody_what_they_do_not_see_themselves(
+    tenants: "TenantServiceAsyncStub", company: Company
+) -> None:
+    def shows(*fields: str) -> pb.UpdateTenantRequest:
+        mask = FieldMask(paths=["unmasked_fields"])
+        return pb.UpdateTenantRequest(tenant=pb.Tenant(unmasked_fields=fields), update_mask=mask)
+
+    await tenants.UpdateTenant(shows("leads.phone_number"), metadata=company.admin.metadata)
+    settings = await company.role(tenant_write=Scope.ALL)
+    own = await company.role(tenant_write=Scope.ALL, leads_read=Scope.OWN)
+    without = await hiding(
+        company, "leads.email", grants={"tenant.write": Scope.ALL, "leads.read": Scope.ALL, "leads.write": Scope.ALL}
+    )
+    for role, rule in ((settings, "beyond"), (own, "beyond"), (without, "hidden_field")):
+        clerk = company.acting(await company.user(role))
+        for fields in (("leads.email",), ("leads.email", "leads.phone_number")):
+            with refused("PERMISSION_DENIED", "PERMISSION_DENIED") as refusal:
+                await tenants.UpdateTenant(shows(*fields), metadata=clerk.metadata)
+            assert refusal.metadata["rule"] == rule
+        # What is shown already may stay, and hiding it takes no more.
+        await tenants.UpdateTenant(shows("leads.phone_number"), metadata=clerk.metadata)
+    await tenants.UpdateTenant(shows(), metadata=company.acting(await company.user(settings)).metadata)
+
+
 async def test_an_administrator_says_what_everybody_sees_of_leads_in_the_pool(
     tenants: "TenantServiceAsyncStub", company: Company
 ) -> None:
-    admin = company.acting(await company.user(await company.role(tenant_write=Scope.ALL)))
+    admin = company.acting(await company.user(await company.role(tenant_write=Scope.ALL, leads_read=Scope.ALL)))
     assert list((await tenants.GetTenant(pb.GetTenantRequest(), metadata=admin.metadata)).unmasked_fields) == []
     for fields in (["leads.email"], ["leads.phone_number", "leads.email"], []):
         mask = FieldMask(paths=["unmasked_fields"])

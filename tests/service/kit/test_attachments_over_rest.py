@@ -17,6 +17,7 @@ from crm_kit.attachments.links import Links
 from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 from PIL import Image
+from reportlab.pdfgen.canvas import Canvas
 
 from tests.service.attaching import PART, TEXT, Files, picture, sha256
 from tests.service.customer.customers import new_account
@@ -232,6 +233,26 @@ async def test_images_have_small_pictures(web: httpx.AsyncClient, user: User, fi
     text = f"{path}/{(await files.attach(user)).id}:download"
     refused = await web.get(text, params={"preview": "256"}, headers=bearer(user))
     assert (refused.status_code, refused.json()["reason"]) == (409, "ILLEGAL_STATE")
+
+
+async def test_a_pdf_has_a_picture_of_its_first_page_or_a_reason_why_not(
+    web: httpx.AsyncClient, user: User, files: Files, path: str
+) -> None:
+    page = io.BytesIO()
+    canvas = Canvas(page, pagesize=(300, 600))
+    canvas.rect(0, 0, 300, 600, fill=1)
+    canvas.save()
+    made = await files.attach(user, page.getvalue(), "合同.pdf")
+    assert (made.has_preview, made.content_type) == (True, "application/pdf")
+    answer = await web.get(f"{path}/{made.id}:download", params={"preview": "256"}, headers=bearer(user))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+    shown = Image.open(io.BytesIO(answer.content)).convert("L")
+    assert (shown.size, shown.getextrema()) == ((128, 256), (0, 0))
+    broken = f"{path}/{(await files.attach(user, b'%PDF-1.7' + bytes(99), 'broken.pdf')).id}:download"
+    for _ in range(2):
+        refused = await web.get(broken, params={"preview": "256"}, headers=bearer(user))
+        assert (refused.status_code, refused.json()["reason"]) == (409, "ILLEGAL_STATE")
+        assert "not a sound PDF" in refused.json()["detail"]
 
 
 async def test_an_image_that_is_more_than_it_seems_has_no_preview(

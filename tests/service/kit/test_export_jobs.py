@@ -281,13 +281,13 @@ async def test_a_file_that_is_deleted_goes_at_once_with_its_room_and_its_job_say
     assert sorted(names(await exports.records(user, kept))) == ["钢厂 00", "钢厂 01"]
 
 
-async def test_exports_leave_a_fifth_of_the_room_for_what_people_attach(
+async def test_exports_leave_two_fifths_of_the_room_for_what_people_attach_and_customers_send(
     customer: Running, jobs: Jobs, exports: Exports, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await steel_works(customer, user, 1)
     first = await jobs.ended(user, await exports.begin(user, STEEL))
     _, used, _ = await kept_of(customer, user, first)
-    for room_bytes, state in ((used * 5 // 2 - 5, FAILED), (used * 5 // 2 + 5, SUCCEEDED)):
+    for room_bytes, state in ((used * 10 // 3 - 5, FAILED), (used * 10 // 3 + 5, SUCCEEDED)):
         async with held_up(customer, user.tenant_id):
             job = await exports.begin(user, STEEL)
             monkeypatch.setattr(customer.service.settings, "max_tenant_attachment_bytes", room_bytes)

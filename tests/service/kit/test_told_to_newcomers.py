@@ -48,6 +48,9 @@ async def test_a_verb_that_there_is_not_is_answered_with_those_that_there_are(we
     chinese = await web.post("/v1/accounts:zzz", json={}, headers={"accept-language": "zh"})
     assert "batchGet" in chinese.json()["metadata"]["verbs"]
     assert chinese.json()["detail"].startswith("这里没有该操作")
+    # One that is served beside the rpcs is among them.
+    misspelt = await web.get(f"/v1/jobs/accounts/{new_id()}:donwload")
+    assert misspelt.json()["metadata"]["verbs"] == "cancel, download, link"
     # Where nothing is there are no verbs either.
     assert (await web.post("/v1/zzz:zzz", json={})).json().get("metadata", {}) == {}
 

@@ -12,6 +12,7 @@ from tests.service.automating import FAILED, Rule, Rules, action, on, settled
 from tests.service.running import Running, User, refused
 from tests.service.sales.conftest import CreateLead
 from tests.service.sales.selling import Sales
+from tests.service.tasking import ToDo
 
 RULES = {"automation_rules.write": Scope.ALL}
 LEADS = {"leads.read": Scope.OWN, "leads.write": Scope.OWN}
@@ -100,11 +101,14 @@ async def test_what_is_masked_from_the_activator_is_not_learned_by_a_rule_unless
     trigger, filter = on("CREATED", "RETURNED"), 'phone_number = "+8613800138000"'
     hers = await rules.active(narrow, action("update", source="x"), trigger=on("RETURNED"), filter=filter)
     copied = await rules.active(narrow, action("update", campaign="{{record.phone_number}}"), trigger=on("RETURNED"))
+    of_tasks = await rules.active(narrow, action("update", source="x"), trigger=on("TASK_CREATED"), filter=filter)
     everybodys = await rules.active(user, action("update", job_title="x"), trigger=trigger, filter=filter)
     lead = await create(phone_number="+8613800138000")
     await api.leads.ReturnLead(pb.ReturnLeadRequest(id=lead.id, reason="no time"), metadata=user.metadata)
+    await ToDo(sales, "leads").create(narrow, lead.id)
     await settled(sales, user.tenant_id)
     assert len(await rules.runs_of(user, hers)) == int(is_shown)
+    assert len(await rules.runs_of(user, of_tasks)) == int(is_shown)
     assert len(await rules.runs_of(user, everybodys)) == 2
     assert len(await rules.runs_of(user, copied)) == 1
     copy = (await api.leads.GetLead(pb.GetLeadRequest(id=lead.id), metadata=user.metadata)).campaign

@@ -111,6 +111,7 @@ def test_every_rule_of_every_request_has_a_text_with_its_values(language: Langua
             assert text, f"{request.name}.{path}: {rule}"
             assert "{" not in text.replace(values.get("example", ""), "")
             assert "^" not in text, f"{request.name}.{path} tells a regular expression"
+            assert "" not in values.get("choices", "some").split(", "), f"{request.name}.{path} has an empty choice"
             checked += 1
     assert checked > 400
 

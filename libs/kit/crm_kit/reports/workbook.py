@@ -110,7 +110,7 @@ class _Charts:
         columns = _columns_of(plot)
         chart: Any = self.book.add_chart(DRAWN.get(plot.chart, {"type": "bar" if lies else "column"}))
         # Told by their cells: as texts of a chart those that begin like a formula would be one.
-        chart.set_title({"name": self._range(0, 0)})
+        chart.set_title({"name": self._cell(0, 0)})
         for number, each in enumerate(columns):
             chart.add_series(self._series(plot, number, is_room=is_funnel and each.name == ROOM))
         if lies:
@@ -126,9 +126,9 @@ class _Charts:
     def _series(self, plot: Plot, number: int, *, is_room: bool) -> dict[str, Any]:
         last, column = len(plot.groups) - 1, number + 1
         drawn: dict[str, Any] = {
-            "name": self._range(1, column),
-            "categories": self._range(HEAD, 0, last),
-            "values": self._range(HEAD, column, last),
+            "name": self._cell(1, column),
+            "categories": self._cells(0, last),
+            "values": self._cells(column, last),
         }
         if plot.chart is Chart.PIE:
             drawn |= {"points": [{"fill": {"color": _colour(at)}} for at in range(len(plot.groups))]}
@@ -140,10 +140,14 @@ class _Charts:
             return drawn | {"line": colour | {"width": 1.5}, "marker": {"type": "automatic"}}
         return drawn | {"fill": colour, "gap": 50, "data_labels": {"value": plot.chart is Chart.FUNNEL}}
 
-    def _range(self, row: int, column: int, more: int = 0) -> list[Any]:
-        """Cells below each other, by their place beside the chart."""
-        first, at = self.top + row, FIGURES + column
-        return [self.sheet.get_name(), first, at, first + more, at] if more else [self.sheet.get_name(), first, at]
+    def _cell(self, row: int, column: int) -> list[Any]:
+        """A title or a name, by its place beside the chart."""
+        return [self.sheet.get_name(), self.top + row, FIGURES + column]
+
+    def _cells(self, column: int, last: int) -> list[Any]:
+        """What stands in a column for each group, of which there may be one alone: from the first to the last."""
+        first, at = self.top + HEAD, FIGURES + column
+        return [self.sheet.get_name(), first, at, first + last, at]
 
 
 def _lies(plot: Plot) -> bool:

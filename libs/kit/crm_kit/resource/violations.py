@@ -1,5 +1,9 @@
 """Where in a message a refusal lies: paths such as `addresses[1].city`, built from the inside out."""
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
 from crm_kit.errors import FieldViolation, InvalidArgument
 
 
@@ -11,6 +15,18 @@ def below(error: InvalidArgument, place: str) -> InvalidArgument:
     ]
     detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
     return InvalidArgument(detail, reason=error.reason, violations=violations)
+
+
+@contextlib.contextmanager
+def told_without(place: str) -> Iterator[None]:
+    """What is refused in the block, with the fields of a message as those of the request, which has them itself."""
+    try:
+        yield
+    except InvalidArgument as error:
+        begin = f"{place}."
+        violations = [replace(each, field=each.field.removeprefix(begin)) for each in error.violations]
+        detail = error.detail.removeprefix(begin)
+        raise InvalidArgument(detail, reason=error.reason, violations=violations, metadata=error.metadata) from None
 
 
 def joined(place: str, path: str) -> str:

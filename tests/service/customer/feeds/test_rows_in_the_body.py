@@ -94,6 +94,16 @@ async def test_rows_that_no_file_could_have_are_refused_by_the_place_of_the_row(
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await bringing.deliver(feed, 0, rows)
         assert [(each.field, each.reason) for each in violations_of(caught.value)] == [(field, rule)]
+    told: list[tuple[dict[str, Any], str]] = [
+        ({"data_date": "2026-13-27"}, "data_date"),
+        ({"data_date": "9999-12-31"}, "data_date"),
+        ({"expected_sums": [Delivery.ColumnSum(column="余额")]}, "expected_sums[0].sum"),
+    ]
+    for fields, field in told:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await bringing.deliver(feed, 0, **{"rows": [POWER]} | fields)
+        assert [each.field for each in violations_of(caught.value)] == [field]
+        assert (caught.value.details() or "").startswith(field)
     listed = await bringing.deliveries.ListFeedDeliveries(
         pb.ListFeedDeliveriesRequest(), metadata=bringing.user.metadata
     )

@@ -35,7 +35,8 @@ READING = {"accounts.read": Scope.ALL, READ_RESTRICTED: Scope.ALL}
         ({"collections": ["accounts", "order"]}, "webhook_endpoint.collections[1]", "near", "orders"),
         ({"collections": ["webhook_deliveries"]}, "webhook_endpoint.collections[0]", "", "webhook_deliveries"),
         ({"collections": ["saved_views"]}, "webhook_endpoint.collections[0]", "", "saved_views"),
-        ({"event_types": ["dashboard.created"]}, "webhook_endpoint.event_types[0]", "", "dashboard.created"),
+        ({"event_types": ["dashboard.created"]}, "webhook_endpoint.event_types[0]", "", "streams alone"),
+        ({"event_types": ["job.advanced"]}, "webhook_endpoint.event_types[0]", "", "streams alone"),
         ({"collections": []}, "webhook_endpoint.event_types", "nothing_told", "told nothing"),
     ],
 )

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from crm_customer.directory.tenants.model import Tenant, check_slug
 from crm_customer.directory.tenants.queries import find_tenant_id, get_tenant, now_on, turn_of_tenant
 from crm_customer.directory.tenants.resource import TENANTS
+from crm_customer.directory.tenants.rights import check_unmasks
 from crm_customer.directory.tenants.tables import tenant_slugs, tenants
 
 
@@ -50,8 +51,10 @@ def create_tenant(work: UnitOfWork, *, slug: str, display_name: str, sandbox: bo
 
 
 def update_tenant(work: UnitOfWork, before: Tenant, values: dict[str, Any]) -> Tenant:
-    """Change some fields of the tenant; nothing is written when nothing changes."""
-    saved = TENANTS.save(work, before, replace(before, **values), events.TenantUpdated)
+    """Change some fields of the tenant; nothing is written when nothing changes. Refused as `check_unmasks`."""
+    after = replace(before, **values)
+    check_unmasks(work.actor.access, before.unmasked_fields, after.unmasked_fields)
+    saved = TENANTS.save(work, before, after, events.TenantUpdated)
     project(work, saved)
     return saved
 

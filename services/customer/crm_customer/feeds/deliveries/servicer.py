@@ -6,6 +6,7 @@ from uuid import UUID
 from crm.customer.v1 import feed_deliveries_pb2 as pb
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.paging import PageTokens
+from crm_kit.resource.violations import told_without
 
 from crm_customer.feeds.deliveries import commands
 from crm_customer.feeds.deliveries.resource import FEED_DELIVERIES
@@ -28,7 +29,8 @@ class FeedDeliveryServicer:
         return FEED_DELIVERIES.message(work, received)
 
     async def DeliverFeedRows(self, request: pb.DeliverFeedRowsRequest, work: UnitOfWork) -> pb.FeedDelivery:
-        received = await commands.receive_rows(work, values_of_request(request), table_of_request(request))
+        with told_without(FEED_DELIVERIES.place):
+            received = await commands.receive_rows(work, values_of_request(request), table_of_request(request))
         work.after_commit.append(self._arrived)
         return FEED_DELIVERIES.message(work, received)
 

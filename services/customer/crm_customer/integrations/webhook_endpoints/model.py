@@ -1,7 +1,7 @@
 """A webhook endpoint: an address of another program that is told what happens, and by whose rights."""
 
 import enum
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -141,7 +141,9 @@ class WebhookEndpoint:
                 "with its host written as a name or as an address usually is"
             )
             raise invalid_field(f"{NOUN}.url", "webhook_url", detail)
+        types = tuple(types)
         told = [each for each in types if is_told(each)]
+        require_told(f"{NOUN}.event_types", self.event_types, types)
         require_known(f"{NOUN}.event_types", "webhook_event_type", self.event_types, {each.name for each in told})
         require_known(f"{NOUN}.collections", "webhook_collection", self.collections, {each.collection for each in told})
         if not (self.event_types or self.collections):
@@ -161,8 +163,19 @@ def is_told(type: EventType) -> bool:
 
 def check_replayed(event_types: Iterable[str], types: Iterable[EventType]) -> None:
     """InvalidArgument for a type of event that is never sent, so that a slip does not look as if there were nothing."""
+    types = tuple(types)
+    require_told("event_types", event_types, types)
     sent = {each.name for each in types if is_told(each)} | {CALLED}
     require_known("event_types", "webhook_event_type", event_types, sent)
+
+
+def require_told(field: str, named: Iterable[str], types: Sequence[EventType]) -> None:
+    """InvalidArgument for the first type that there is and that streams alone tell."""
+    streamed = {each.name for each in types} - {each.name for each in types if is_told(each)}
+    for index, name in enumerate(named):
+        if name in streamed:
+            detail = f"streams alone tell of {name}, and no endpoint is told"
+            raise invalid_field(f"{field}[{index}]", "webhook_streamed", detail, metadata={"value": name})
 
 
 def require_reach(url: str, reach: Reach) -> None:
