@@ -10,6 +10,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from crm_gateway.json_schema.rules import enum_numbers_allowed
 from crm_gateway.problems import Violation, violation
 from crm_gateway.protojson import scalars
 from crm_gateway.protojson.fields import (
@@ -212,7 +213,9 @@ def converter(field: FieldDescriptor) -> Convert:
     """The converter of one value of a field that is no message."""
     if field.enum_type is None:
         return _SCALARS[field.type]
-    choices = [name for name in enum_names(field.enum_type).values() if name != UNSPECIFIED]
+    names = enum_names(field.enum_type)
+    # What its rules refuse is no choice; who sends that is told which rule it breaks.
+    choices = [names[number] for number in enum_numbers_allowed(field) if names[number] != UNSPECIFIED]
     return scalars.enum_number(enum_numbers(field.enum_type), ", ".join(choices))
 
 

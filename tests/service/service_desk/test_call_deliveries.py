@@ -1,5 +1,6 @@
 """What telephone systems bring of calls, signed as Standard Webhooks has it."""
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from crm.service_desk.v1 import channels_pb2
 from crm.service_desk.v1.calls_pb2 import Call
 
+from tests.service.running import refused
 from tests.service.service_desk.desk import Desk
 from tests.service.service_desk.telephony import CHENS, OURS, Telephony, stands, telephony_of
-from tests.service.service_desk.test_signed_deliveries import deliver
-from tests.service.web import gateway
+from tests.service.service_desk.test_replies_by_mail import write
+from tests.service.service_desk.test_signed_deliveries import deliver, headers_of
+from tests.service.web import bearer, gateway
 
 
 @pytest.fixture
@@ -69,6 +72,7 @@ async def test_what_means_nothing_of_a_call_is_refused_by_field_as_it_was_sent(
         "data.menu_choice": (data_of(phones, 0), "call.ivr"),
         "data.cause": (data_of(phones, 0, cause="EXPIRED"), "call.ended"),
         "data.recording_url": (data_of(phones, 0, recording_url="https://elsewhere.example/1"), "call.recording"),
+        "data.queue": (data_of(phones, 0, queue="售后\0"), "call.ringing"),
         "data.type": (data_of(phones, 0, type="TYPE_ENDED"), "call.ringing"),
         "data.colour": (data_of(phones, 0, colour="red"), "call.ringing"),
         "type": (data_of(phones, 0), "call.transferred"),
@@ -77,6 +81,9 @@ async def test_what_means_nothing_of_a_call_is_refused_by_field_as_it_was_sent(
         answer = await deliver(web, phones.channel.id, secret, data, type=type)
         assert answer.status_code in (400, 422), (field, answer.text)
         assert [each["field"] for each in answer.json()["errors"]] == [field], answer.text
+    answer = await deliver(web, phones.channel.id, secret, data_of(phones, 0, source_id="17\0"), type="call.ringing")
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["field"], error["rule"]) == (422, "data.source_id", "string.nul")
     assert await phones.listed() == []
 
 
@@ -84,6 +91,15 @@ async def test_what_an_enum_and_an_instant_can_be_is_told_to_adapters(
     phones: Telephony, web: httpx.AsyncClient
 ) -> None:
     secret = await secret_of(phones, phones.channel.id)
+    causes = "COMPLETED, ABANDONED, NO_ANSWER, BUSY, REJECTED, FAILED, VOICEMAIL"
+    for cause, told in (("DEAD", f"expected one of {causes}"), ("EXPIRED", f"must be one of {causes}")):
+        answer = await deliver(web, phones.channel.id, secret, data_of(phones, 0, cause=cause), type="call.ended")
+        assert answer.json()["detail"] == f"data.cause: {told}"
+        # A program with a user is told the same.
+        event = {**data_of(phones, 0, cause=cause), "type": "ENDED"}
+        asked = {"channel_id": phones.channel.id, "event": event}
+        answer = await web.post("/v1/calls:receive", json=asked, headers=bearer(phones.intake.adapter))
+        assert answer.json()["errors"][0]["detail"].endswith(causes), answer.text
     without = {name: value for name, value in data_of(phones, 0).items() if name != "direction"}
     for data, english, chinese in (
         (data_of(phones, 0, direction="入呼"), "expected one of INBOUND, OUTBOUND", "应为以下之一：INBOUND, OUTBOUND"),
@@ -101,6 +117,28 @@ async def test_what_an_enum_and_an_instant_can_be_is_told_to_adapters(
     assert answer.json()["detail"] == (
         "data.happen_time: is required; data.direction: must be one of INBOUND, OUTBOUND"
     )
+
+
+async def test_by_telephones_no_messages_come_or_go(phones: Telephony, web: httpx.AsyncClient) -> None:
+    secret, id = await secret_of(phones, phones.channel.id), phones.channel.id
+    english = "is a channel of telephones, by which calls go, and no messages"
+    message = {"source_id": "1", "from_address": CHENS, "text": "今天早上起停电"}
+    for language, told in (("en", english), ("zh", "是电话渠道，只能接打电话，不能收发消息")):
+        web.headers["accept-language"] = language
+        answer = await deliver(web, id, secret, message)
+        assert (answer.status_code, answer.json()["detail"]) == (422, f"data.channel_id: {told}")
+    mail = {"mail": b64encode(b"From: chen@huaxin.example\r\n\r\nHello.").decode()}
+    answer = await deliver(web, id, secret, mail, type="mail.received")
+    assert [each["field"] for each in answer.json()["errors"]] == ["data.channel_id"]
+    case = await phones.desk.create()
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await write(phones.intake, case.id, channel_id=id, to_addresses=[CHENS])
+    assert refusal.fields == ["outbound_message.channel_id"]
+    assert "by which calls go" in refusal.detail
+    body = '{"type": "messages.take", "data": {}}'
+    answer = await web.post(f"/v1/channels/{id}:take", content=body, headers=headers_of(secret, body))
+    assert [each["field"] for each in answer.json()["errors"]] == ["channel_id"]
+    assert await phones.intake.waiting() == []
 
 
 async def test_calls_come_by_telephones_alone(phones: Telephony, web: httpx.AsyncClient) -> None:

@@ -175,13 +175,22 @@ async def test_who_becomes_known_during_the_call_is_known_at_its_end(phones: Tel
 async def test_withheld_shared_and_own_numbers_are_told_apart(phones: Telephony) -> None:
     for _ in range(2):
         await phones.intake.contact(await phones.intake.account(), phone_numbers=[CHENS])
-    tries = {"WITHHELD": "", "AMBIGUOUS": CHENS, "INTERNAL": "802", "UNKNOWN": "anonymous"}
+    tries = {"WITHHELD": "", "AMBIGUOUS": CHENS, "INTERNAL": "802", "UNKNOWN": "front door"}
     for match, number in tries.items():
         call = await phones.tell("RINGING", phones.source(), 0, from_number=number)
         assert stands(call)[1] == match, number
         assert call.customer_number == number
     own = await phones.tell("RINGING", phones.source(), 0, from_number=OURS)
     assert stands(own)[1] == "INTERNAL"
+
+
+async def test_a_number_is_withheld_however_the_telephone_system_says_so(phones: Telephony) -> None:
+    source_id = phones.source()
+    for word in ("", "anonymous", "Restricted", "UNKNOWN", " private ", "Unavailable"):
+        call = await phones.tell("RINGING", source_id, 0, from_number=word)
+        assert (stands(call)[1], call.from_number, call.customer_number) == ("WITHHELD", "", ""), word
+    # Of the other side the same is a name like any.
+    assert (await phones.tell("RINGING", phones.source(), 0, to_number="unknown")).to_number == "unknown"
 
 
 async def test_an_unknown_call_waits_until_somebody_says_whose_it_is(phones: Telephony) -> None:

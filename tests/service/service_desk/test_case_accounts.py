@@ -23,6 +23,8 @@ from tests.service.customer.customers import new_contact
 from tests.service.eventually import eventually
 from tests.service.running import Running, User, refused
 from tests.service.service_desk.desk import Desk, milestone
+from tests.service.service_desk.intake import intake_of
+from tests.service.service_desk.telephony import telephony_of
 
 
 async def also_at(service: Running, user: User, grants: dict[str, Scope]) -> None:
@@ -80,6 +82,27 @@ async def test_an_account_that_nobody_knows_is_refused(desk: Desk, customer: Run
     with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
         await desk.create(account_id=str(uuid4()))
     assert refusal.fields == ["case.account_id"]
+
+
+async def test_whoever_a_message_or_call_is_said_to_be_of_is_named_as_the_request_has_them(
+    desk: Desk, customer: Running
+) -> None:
+    await also_at(customer, desk.user, {"*": Scope.ALL})
+    account = await create_account(customer, desk.user)
+    await eventually(lambda: known(desk, UUID(account.id)))
+    phones, messages = await telephony_of(desk), await intake_of(desk)
+    call, message = await phones.talked(), await messages.bring()
+    nobody: dict[str, dict[str, Any]] = {
+        "account_id": {"account_id": str(uuid4())},
+        "contact_id": {"account_id": account.id, "contact_id": str(uuid4())},
+    }
+    for field, customer_of in nobody.items():
+        with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+            await phones.assign(call, **customer_of)
+        assert refusal.fields == [field]
+        with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND") as refusal:
+            await messages.do("OpenInboundMessageCase", message, **customer_of)
+        assert refusal.fields == [field]
 
 
 async def test_an_account_that_the_caller_may_not_read_is_refused_until_it_is_known(

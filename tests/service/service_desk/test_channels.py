@@ -64,8 +64,29 @@ async def test_a_new_channel_opens_no_cases_unless_it_is_told_to(create: Create)
 
 
 async def test_addresses_are_kept_as_all_are_compared(create: Create) -> None:
-    created = await create(addresses=["Service@Huaxin.example", "0755-8666 1234", "service@huaxin.example"])
+    addresses = ["Service@Huaxin.example", "0755-8666 1234", "service@huaxin.example"]
+    created = await create(kind=pb.Channel.KIND_OTHER, addresses=addresses)
     assert list(created.addresses) == ["service@huaxin.example", "+8675586661234"]
+
+
+async def test_telephones_and_text_messages_have_numbers_and_short_codes_for_addresses(
+    api: "ChannelServiceAsyncStub", user: User, create: Create
+) -> None:
+    numbers = ["0755-8666 1234", "0755-86661234转801", "+8613800138000", "95598", "１０６９０１", "801"]
+    for kind in (pb.Channel.KIND_TELEPHONE, pb.Channel.KIND_SMS):
+        channel = await create(kind=kind, addresses=numbers)
+        assert list(channel.addresses)[:3] == ["+8675586661234", "+8613800138000", "95598"]
+        for wrong in ("x@y.example", "sales desk, ground floor", "1" * 21, "+"):
+            with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+                await create(kind=kind, addresses=["95598", wrong])
+            assert refusal.fields == ["channel.addresses[1]"], wrong
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await api.UpdateChannel(changed(channel, addresses=["x@y.example"]), metadata=user.metadata)
+        assert refusal.fields == ["channel.addresses[0]"]
+    # Text messages also leave, and come back, under a name.
+    assert list((await create(kind=pb.Channel.KIND_SMS, addresses=["HUAXIN"])).addresses) == ["huaxin"]
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT"):
+        await create(kind=pb.Channel.KIND_TELEPHONE, addresses=["HUAXIN"])
 
 
 async def test_name_and_kind_are_required(create: Create) -> None:

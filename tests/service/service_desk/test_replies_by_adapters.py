@@ -108,6 +108,29 @@ async def test_what_an_adapter_does_not_report_on_is_given_out_again(
     assert third["attempt"] == 3
 
 
+async def test_a_failure_that_is_heard_before_or_after_the_arrival_does_not_count(
+    intake: Intake, web: httpx.AsyncClient
+) -> None:
+    secret, case_id = (await rotated(intake)).secret, await asked(intake)
+    for kinds in (("delivered", "failed"), ("failed", "delivered")):
+        message = await write(intake, case_id, text=" then ".join(kinds))
+        (taken,) = await take(web, intake, secret)
+        for kind in kinds:
+            detail = {"detail": "handset switched off"} if kind == "failed" else {}
+            answer = await report(web, intake, secret, taken, kind, **detail)
+            assert answer.status_code == 200, answer.text
+        found = await get(intake, message)
+        came_to = (name_of(found), list(found.refused_addresses), found.failure, found.failure_detail)
+        assert came_to == ("DELIVERED", [], Outbound.FAILURE_UNSPECIFIED, "")
+    # The one that was heard in time said so, and by its own words; the late one said nothing.
+    (failed,) = await intake.desk.emitted(events.OutboundMessageFailed)
+    assert failed.outbound_message.text == "failed then delivered"
+    request = cases_pb2.ListCaseEventsRequest(id=case_id)
+    log = await intake.desk.cases.ListCaseEvents(request, metadata=intake.desk.user.metadata)
+    notes = [each.text for each in log.events if each.text.startswith("(not delivered")]
+    assert notes == [f"(not delivered to {NUMBER}: handset switched off) failed then delivered"]
+
+
 async def test_files_of_an_answer_are_read_by_links_that_its_adapter_gets_with_it(desk: Desk) -> None:
     opening = channels_pb2.Channel.CASE_OPENING_EVERYBODY
     intake = await intake_of(desk, kind=channels_pb2.Channel.KIND_WECHAT, addresses=["huaxin"], case_opening=opening)

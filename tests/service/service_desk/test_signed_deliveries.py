@@ -103,12 +103,38 @@ async def test_what_is_brought_again_is_answered_with_what_is_kept(intake: Intak
 
 
 async def test_a_signed_mail_is_read_as_one_of_a_user(intake: Intake, web: httpx.AsyncClient) -> None:
+    intake.mailbox = await intake.channel()
     secret = (await rotated(intake)).secret
     mail = b"From: chen@huaxin.example\r\nMessage-ID: <1@huaxin.example>\r\nSubject: meter\r\n\r\nIt stands still."
     answer = await deliver(web, intake.mailbox.id, secret, {"mail": b64encode(mail).decode()}, type="mail.received")
     assert answer.status_code == 200, answer.text
     (kept,) = await intake.waiting()
     assert (kept.source_id, kept.subject, kept.text) == ("<1@huaxin.example>", "meter", "It stands still.")
+
+
+async def test_mail_comes_by_channels_of_mail_alone(intake: Intake, web: httpx.AsyncClient) -> None:
+    secret = (await rotated(intake)).secret
+    for raw in (b"Subject: meter\r\n\r\nFrom nobody.", b"From: chen@huaxin.example\r\n\r\nHello."):
+        answer = await deliver(web, intake.mailbox.id, secret, {"mail": b64encode(raw).decode()}, type="mail.received")
+        (error,) = answer.json()["errors"]
+        assert (answer.status_code, error["field"], error["rule"]) == (422, "data.channel_id", "mailbox_channel")
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await intake.mail(raw)
+        assert refusal.fields == ["channel_id"]
+    assert await intake.waiting() == []
+
+
+async def test_whoever_withholds_who_they_are_joins_no_conversation(intake: Intake, web: httpx.AsyncClient) -> None:
+    everybody = Channel.CASE_OPENING_EVERYBODY
+    intake.mailbox = await intake.channel(kind=Channel.KIND_SMS, case_opening=everybody)
+    secret = (await rotated(intake)).secret
+    for number, sender in enumerate(("unknown", "Unknown", "Anonymous", "anonymous")):
+        data = STRANGER | {"source_id": f"sms-{number}", "from_address": sender}
+        answer = await deliver(web, intake.mailbox.id, secret, data)
+        assert answer.json()["reason"] == "NEW_CASE", answer.text
+    again = [STRANGER | {"source_id": f"sms-{number}"} for number in (8, 9)]
+    answers = [(await deliver(web, intake.mailbox.id, secret, each)).json()["reason"] for each in again]
+    assert answers == ["NEW_CASE", "THREAD"]
 
 
 async def test_whatever_does_not_hold_is_refused_alike_and_keeps_nothing(
@@ -248,10 +274,10 @@ async def test_what_means_no_message_is_refused_by_field(intake: Intake, web: ht
         headers = headers_of(secret, content)
         answer = await web.post(f"/v1/channels/{intake.mailbox.id}:deliver", content=content.encode(), headers=headers)
         assert [each["field"] for each in answer.json()["errors"]] == ["payload"], answer.text
-    for name, value in {"state": "MATCHED", "case_id": str(new_id()), "text": "\0"}.items():
+    for name, value in {"state": "MATCHED", "case_id": str(new_id()), "text": "a\0b", "source_id": "\0"}.items():
         answer = await deliver(web, intake.mailbox.id, secret, STRANGER | {name: value})
         assert answer.status_code in (400, 422), (name, answer.text)
-        assert [each["field"] for each in answer.json()["errors"]] == ([f"data.{name}"] if name != "text" else [])
+        assert [each["field"] for each in answer.json()["errors"]] == [f"data.{name}"], answer.text
     assert not await intake.waiting()
 
 

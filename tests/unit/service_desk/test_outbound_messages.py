@@ -1,5 +1,6 @@
 """How far an outbound message has come, whatever is heard of it, and when."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -65,7 +66,13 @@ def expected(reports: list[Report]) -> tuple[State, bool, bool, frozenset[str]]:
         if each.state in (State.FAILED, State.BOUNCED)
         for address in (TAKEN.addresses if each.addresses is None else each.addresses)
     ]
-    return state, bool(kinds - {State.FAILED}), State.DELIVERED in kinds, frozenset(missed)
+    return state, bool(kinds - {State.FAILED}), State.DELIVERED in kinds, frozenset(missed) - got(counted)
+
+
+def got(reports: Iterable[Report]) -> set[str]:
+    """Who is said to have got it by any of the reports."""
+    delivered = [each.addresses for each in reports if each.state is State.DELIVERED]
+    return {address for some in delivered for address in (TAKEN.addresses if some is None else some)}
 
 
 def shown(message: OutboundMessage) -> tuple[State, bool, bool, frozenset[str]]:
@@ -87,7 +94,9 @@ def test_no_report_moves_a_message_back(reports: list[Report]) -> None:
     for report in reports:
         after = before.heard(report, now=NOW)
         assert order.index(after.state) >= order.index(before.state)
-        assert set(before.refused_addresses) <= set(after.refused_addresses)
+        assert set(before.refused_addresses) - got([report]) <= set(after.refused_addresses)
+        if set(after.refused_addresses) - set(before.refused_addresses):
+            assert after.failure_detail == report.detail
         before = after
 
 
@@ -133,6 +142,20 @@ def test_a_late_failure_of_what_waits_again_or_was_cancelled_means_nothing() -> 
     assert cancelled.heard(Report(State.FAILED, attempt=2), now=NOW) == cancelled
     # That it was sent after all is the truth, whatever anybody has decided since.
     assert cancelled.heard(Report(State.SENT, attempt=1), now=NOW).state is State.SENT
+
+
+def test_who_has_got_it_was_not_missed_whatever_else_is_said_of_them_and_when() -> None:
+    alone = replace(TAKEN, cc_addresses=(), pending_addresses=(CHEN,))
+    delivered = alone.reported(Report(State.DELIVERED, attempt=2), now=NOW)
+    for state in (State.FAILED, State.BOUNCED):
+        late = Report(state, "said", attempt=2)
+        assert delivered.reported(late, now=NOW) == delivered
+        turned = alone.reported(late, now=NOW).reported(Report(State.DELIVERED, attempt=2), now=NOW)
+        assert (turned.state, turned.refused_addresses, turned.failure) == (State.DELIVERED, (), None)
+    partly = TAKEN.heard(Report(State.DELIVERED, addresses=(CHEN,)), now=NOW)
+    missed = partly.heard(Report(State.BOUNCED, "552 full", addresses=(CHEN, LI)), now=NOW)
+    told = (missed.state, missed.refused_addresses, missed.failure, missed.failure_detail)
+    assert told == (State.DELIVERED, (LI,), Failure.RETURNED, "552 full")
 
 
 @pytest.mark.parametrize("state", [each for each in State if each is not State.QUEUED])

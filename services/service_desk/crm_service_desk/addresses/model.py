@@ -11,6 +11,10 @@ from crm_kit.phone_numbers import as_kept
 # What is a telephone number and nothing else. In `visitor-13800138000` there is one, too, but people choose what they
 # are called in a chat, and would pass for whose number it is.
 NUMBER = re.compile(r"\+?[\d\s().+/-]*\d[\s)]*(?:(?:;ext=|,|ext\.?|x|转)\s*\d{1,7})?", re.IGNORECASE)
+# Numbers have 15 at most, and short codes of text messages with what stands behind them 20.
+MAX_DIGITS = 20
+# What telephone systems say of a number that is withheld, and we of a mail that says nowhere who wrote it.
+WITHHELD = frozenset({"anonymous", "private", "restricted", "unavailable", "unknown"})
 # More contacts and accounts than that with one address, such as a switchboard's, mean nobody.
 MAX_HOLDERS = 20
 
@@ -51,6 +55,17 @@ def sender_of(holders: Sequence[Holder]) -> Sender:
         (contact,) = contacts
         return Sender(contact.contact_id, next((id for id in contact.account_ids if id in shared), None))
     return Sender(account_id=shared.pop()) if len(shared) == 1 else Sender(ambiguous=True)
+
+
+def is_withheld(address: str) -> bool:
+    """Whether it says of nobody who they are, so that two who have it are not the same."""
+    return address.strip().lower() in WITHHELD
+
+
+def is_number(address: str) -> bool:
+    """Whether it is a telephone number or a short code, such as `95598`, and nothing else, as people write them."""
+    plain = unicodedata.normalize("NFKC", address.strip())
+    return NUMBER.fullmatch(plain) is not None and sum(map(str.isdigit, plain)) <= MAX_DIGITS
 
 
 def as_compared(address: str, *, region: str) -> str:

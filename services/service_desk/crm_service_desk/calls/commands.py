@@ -22,7 +22,7 @@ from google.protobuf.message import Message
 from sqlalchemy import bindparam, exists, update
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_service_desk.addresses.model import as_compared
+from crm_service_desk.addresses.model import as_compared, is_withheld
 from crm_service_desk.addresses.queries import find_known_sender
 from crm_service_desk.calls.facts import CallFact, Direction, FactKind, State, check_fits
 from crm_service_desk.calls.model import DECIDED, Call, Match
@@ -69,7 +69,7 @@ async def receive_event(work: UnitOfWork, channel_id: UUID, source_id: str, fact
         check_recording(fact, channel)
         fact = replace(
             fact,
-            from_number=as_compared(fact.from_number, region=region) if fact.from_number else None,
+            from_number=caller_of(fact, region=region),
             to_number=as_compared(fact.to_number, region=region) if fact.to_number else None,
         )
         await advisory_lock(work, f"call {channel.id} {source_id}")
@@ -79,6 +79,12 @@ async def receive_event(work: UnitOfWork, channel_id: UUID, source_id: str, fact
             return before
         await check_new(work, channel, before, fact, facts)
         return await tell(work, channel, source_id, before, [*facts, fact])
+
+
+def caller_of(fact: CallFact, *, region: str) -> str | None:
+    """The number that calls, as all are compared; none where it is withheld, however the telephone system says so."""
+    number = fact.from_number
+    return None if number is None or is_withheld(number) else as_compared(number, region=region)
 
 
 async def check_new(
@@ -246,7 +252,7 @@ async def assign_call(
 
     PermissionDenied for who takes it from an account that they do not see, and at whose telephone it only rang.
     """
-    await require_customer(work, accounts, contacts, customer)
+    await require_customer(work, accounts, contacts, customer, place="")
     account_id = customer["account_id"]
     assert account_id is not None, "the contract wants one"
     if before.account_id is not None and before.account_id != account_id:

@@ -82,12 +82,17 @@ async def assignee_team(work: UnitOfWork, assignee_id: UUID | None, *, field: st
     return await owner_team(work, assignee_id, permission=WRITE, field=field) if assignee_id else None
 
 
-async def require_customer(work: UnitOfWork, accounts: Accounts, contacts: Contacts, values: Mapping[str, Any]) -> None:
-    """REFERENCE_NOT_FOUND for an account or contact that the caller does not see: the case names them to readers."""
+async def require_customer(
+    work: UnitOfWork, accounts: Accounts, contacts: Contacts, values: Mapping[str, Any], *, place: str = "case."
+) -> None:
+    """REFERENCE_NOT_FOUND for an account or contact that the caller does not see: the record names them to readers.
+
+    `place` is where the request has them, with a dot unless they are its own.
+    """
     if values.get("account_id"):
-        await require_account(work, accounts, values["account_id"], field="case.account_id")
+        await require_account(work, accounts, values["account_id"], field=f"{place}account_id")
     if values.get("contact_id"):
-        await contacts.require(work, values["contact_id"], field="case.contact_id")
+        await contacts.require(work, values["contact_id"], field=f"{place}contact_id")
 
 
 async def update_case(

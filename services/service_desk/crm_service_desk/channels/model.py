@@ -1,5 +1,6 @@
 """A channel: by what messages come, our own addresses in it, and whose messages open cases."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +11,7 @@ from uuid import UUID
 from crm_kit.errors import invalid_field, wrong_state
 from crm_kit.mail.model import address_of
 
+from crm_service_desk.addresses.model import MAX_DIGITS, is_number
 from crm_service_desk.classification import CaseKind
 from crm_service_desk.classification import Channel as CaseChannel
 
@@ -42,6 +44,8 @@ class CaseOpening(StrEnum):
     EVERYBODY = "EVERYBODY"
 
 
+# Under which networks let text messages leave instead of a number: ours come back under it, too.
+SENDER_NAME = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9 ._-]{0,10}")
 # How a case that a message opened has reached us.
 CASE_CHANNELS: Mapping[ChannelKind, CaseChannel] = {
     ChannelKind.MAIL: CaseChannel.EMAIL,
@@ -110,9 +114,8 @@ class Channel:
         for name in ("extensions", "recording_hosts"):
             if getattr(self, name) and self.kind is not ChannelKind.TELEPHONE:
                 raise invalid_field(f"channel.{name}", "channel_telephones", "only channels of telephones have them")
-        if self.kind is ChannelKind.MAIL:
-            for index, address in enumerate(self.addresses):
-                address_of(address, field=f"channel.addresses[{index}]")
+        for index, address in enumerate(self.addresses):
+            self._check_address(address, field=f"channel.addresses[{index}]")
         for name in ("extension", "user_id"):
             seen: set[object] = set()
             for index, each in enumerate(self.extensions):
@@ -121,6 +124,17 @@ class Channel:
                     raise invalid_field(f"channel.extensions[{index}].{name}", "unique", f"{value} is there twice")
                 seen.add(value)
         return self
+
+    def _check_address(self, address: str, *, field: str) -> None:
+        """InvalidArgument for what nobody can write to or call from, by a channel of its kind."""
+        if self.kind is ChannelKind.MAIL:
+            address_of(address, field=field)
+        elif self.kind is ChannelKind.TELEPHONE and not is_number(address):
+            detail = f"must be a telephone number or a short code, of at most {MAX_DIGITS} digits"
+            raise invalid_field(field, "channel_number", detail, metadata={"most": str(MAX_DIGITS)})
+        elif self.kind is ChannelKind.SMS and not is_number(address) and not SENDER_NAME.fullmatch(address):
+            detail = f"must be a telephone number or a short code, of at most {MAX_DIGITS} digits, or a sender's name"
+            raise invalid_field(field, "channel_sender", detail, metadata={"most": str(MAX_DIGITS)})
 
     def archive(self) -> "Channel":
         """Put it away: it takes no more messages."""
@@ -145,6 +159,17 @@ class Channel:
         """InvalidArgument unless calls go by it."""
         if self.kind is not ChannelKind.TELEPHONE:
             raise invalid_field("channel_id", "call_channel", "is no channel of telephones")
+
+    def require_messages(self, *, field: str) -> None:
+        """InvalidArgument, of the field that names it, where only calls go by it."""
+        if self.kind is ChannelKind.TELEPHONE:
+            detail = "is a channel of telephones, by which calls go, and no messages"
+            raise invalid_field(field, "message_channel", detail)
+
+    def require_mail(self, *, field: str) -> None:
+        """InvalidArgument, of the field that names it, unless mail comes by it."""
+        if self.kind is not ChannelKind.MAIL:
+            raise invalid_field(field, "mailbox_channel", "is no channel by which mail comes")
 
     def _require(self, state: ChannelState, done: str) -> None:
         if self.state is not state:

@@ -57,12 +57,13 @@ async def receive_message(
     *,
     window: timedelta,
     max_file_bytes: int,
+    by_mail: bool = False,
     follow: FollowReport | None = None,
 ) -> InboundMessage:
     """Keep a message, judge it and do what follows; what is kept already of the same id is left as it is.
 
-    `follow` notes what it reports on a message of ours, where a mail server sent it for that. `brought` are its files,
-    of which the tenant may have so many bytes together.
+    `by_mail` if it is a mail as it came. `follow` notes what it reports on a message of ours, where a mail server sent
+    it for that. `brought` are its files, of which the tenant may have so many bytes together.
 
     The service does it in its own name: whoever brings messages need not see cases and customers, but may do it for the
     whole tenant, as a message may concern any case. `window`: how long a case can be reopened.
@@ -75,11 +76,7 @@ async def receive_message(
     if values.get("sent_time") is not None:
         check_plausible(values["sent_time"], field="inbound_message.sent_time")
     with work.acting_as(service_actor(work.tenant_id), Scope.ALL):
-        channel = await CHANNELS.find(work, values["channel_id"])
-        if channel is None:
-            raise invalid_field(
-                "inbound_message.channel_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND"
-            )
+        channel = await channel_of(work, values["channel_id"], by_mail=by_mail)
         message = arrived(work, values | {"from_address": from_address})
         await take_turn(work, channel, message)
         kept = await find_kept(work, channel.id, message.source_id)
@@ -90,6 +87,18 @@ async def receive_message(
         decided = await take_in(work, channel, message, window=window, reported=reported)
         files = await attach_files(work, decided, brought, max_tenant_bytes=max_file_bytes)
         return INBOUND_MESSAGES.create(work, replace(decided, files=files))
+
+
+async def channel_of(work: UnitOfWork, id: UUID, *, by_mail: bool) -> Channel:
+    """The channel by which it came; InvalidArgument where no such message can come by it."""
+    field = "channel_id" if by_mail else "inbound_message.channel_id"
+    channel = await CHANNELS.find(work, id)
+    if channel is None:
+        raise invalid_field(field, "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+    if by_mail:
+        channel.require_mail(field=field)
+    channel.require_messages(field=field)
+    return channel
 
 
 def arrived(work: UnitOfWork, values: dict[str, Any]) -> InboundMessage:
@@ -244,7 +253,7 @@ async def open_case(
 ) -> InboundMessage:
     """Open a case for a message; `customer` has `account_id` and `contact_id`, which the caller may see."""
     work.actor.access.scope(WRITE)
-    await require_customer(work, accounts, contacts, customer)
+    await require_customer(work, accounts, contacts, customer, place="")
     before.require_undecided("the opening of a case")
     channel = await CHANNELS.get(work, before.channel_id)
     values = case_values(channel, before) | customer | ({"kind": kind} if kind else {})

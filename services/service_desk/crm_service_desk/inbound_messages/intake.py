@@ -56,7 +56,7 @@ class Intake:
         values = {"channel_id": channel_id} | row_of(read.mail)
         report = values.pop("report")
         follow = partial(self._reports, channel_id=channel_id, report=report) if report else None
-        return await self._receive(work, values, read.files, follow=follow)
+        return await self._receive(work, values, read.files, by_mail=True, follow=follow)
 
     async def _receive(
         self, work: UnitOfWork, values: dict[str, Any], files: Sequence[BroughtFile], **more: Any

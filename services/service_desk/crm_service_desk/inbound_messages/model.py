@@ -9,6 +9,7 @@ from uuid import UUID
 from crm_kit.blanks import is_visible
 from crm_kit.errors import wrong_state
 
+from crm_service_desk.addresses.model import is_withheld
 from crm_service_desk.channels.model import Channel, ChannelKind
 
 # So long before it came a message is believed to have been sent: clocks of cases go by it, and anybody writes any time.
@@ -126,7 +127,7 @@ class InboundMessage:
 
     def answers(self, channel: Channel) -> tuple[str, ...]:
         """The references by which its conversation is found, the latest last."""
-        if self.thread_references or channel.kind not in CONVERSATIONS:
+        if self.thread_references or channel.kind not in CONVERSATIONS or is_withheld(self.from_address):
             return self.thread_references
         return (self.from_address,)
 

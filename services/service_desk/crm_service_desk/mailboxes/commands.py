@@ -13,7 +13,6 @@ from google.protobuf.message import Message
 from sqlalchemy import BigInteger, bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert
 
-from crm_service_desk.channels.model import ChannelKind
 from crm_service_desk.channels.resource import CHANNELS
 from crm_service_desk.mailboxes.model import INBOX, Failure, Mailbox
 from crm_service_desk.mailboxes.resource import MAILBOXES
@@ -25,8 +24,7 @@ async def drafted(work: UnitOfWork, values: dict[str, Any], *, loopback: bool) -
     channel = await CHANNELS.find(work, values["channel_id"])
     if channel is None:
         raise invalid_field("mailbox.channel_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
-    if channel.kind is not ChannelKind.MAIL:
-        raise invalid_field("mailbox.channel_id", "mailbox_channel", "is no channel by which mail comes")
+    channel.require_mail(field="mailbox.channel_id")
     mailbox = Mailbox(id=new_id(), create_time=work.now, update_time=work.now, **with_folder(values))
     return mailbox.checked(loopback=loopback)
 

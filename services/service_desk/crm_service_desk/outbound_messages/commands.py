@@ -103,8 +103,10 @@ def event_of(before: OutboundMessage, after: OutboundMessage) -> type[Message]:
     """What has happened: where it has come to, that it did or did not reach somebody else, or that it waits on."""
     if after.state is not before.state:
         return TOLD_AS[after.state]
-    if after.refused_addresses != before.refused_addresses:
+    if set(after.refused_addresses) - set(before.refused_addresses):
         return events.OutboundMessageFailed
+    if after.delivered_addresses != before.delivered_addresses:
+        return events.OutboundMessageDelivered
     reached = after.pending_addresses != before.pending_addresses
     return events.OutboundMessageSent if reached else events.OutboundMessagePutBack
 

@@ -32,8 +32,6 @@ ANY_ADDRESS = "outbound_messages.any_address"
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_SUBJECT = 250
 PLACE = "outbound_message"
-# By which nothing goes but text.
-WITHOUT_FILES = frozenset({ChannelKind.SMS, ChannelKind.TELEPHONE})
 
 
 async def write_message(work: UnitOfWork, values: dict[str, Any]) -> OutboundMessage:
@@ -97,6 +95,7 @@ async def channel_of(work: UnitOfWork, id: UUID | None, last: InboundMessage | N
     channel = await CHANNELS.find(work, id or (last.channel_id if last else UUID(int=0)))
     if channel is None:
         raise invalid_field(f"{PLACE}.channel_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+    channel.require_messages(field=f"{PLACE}.channel_id")
     channel.require_taking()
     if channel.kind is ChannelKind.MAIL:
         if await find_sending(work, channel.id) is None:
@@ -172,7 +171,7 @@ def check_plain(values: dict[str, Any]) -> None:
 
 def require_carrier(channel: Channel) -> None:
     """InvalidArgument where nothing goes by the channel but text."""
-    if channel.kind in WITHOUT_FILES:
+    if channel.kind is ChannelKind.SMS:
         detail = f"by a channel of the kind {channel.kind} no files go"
         raise invalid_field(f"{PLACE}.attachment_ids", "outbound_no_files", detail, metadata={"kind": channel.kind})
 

@@ -70,7 +70,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """Fields as in the contract; addresses are as all are compared. To `pending_addresses` it is still to go.
+    """Fields as in the contract; addresses are as all are compared.
+
+    To `pending_addresses` it is still to go; of `delivered_addresses` it was said that they have got it.
 
     Methods return the changed one; a wrong state raises FailedPrecondition.
     """
@@ -93,6 +95,7 @@ class OutboundMessage:
     thread_references: tuple[str, ...] = ()
     pending_addresses: tuple[str, ...] = ()
     refused_addresses: tuple[str, ...] = ()
+    delivered_addresses: tuple[str, ...] = ()
     failure: Failure | None = None
     failure_detail: str | None = None
     attempt_count: int = 0
@@ -178,12 +181,19 @@ class OutboundMessage:
             # To others it is still to go, whatever became of it for these.
             left = tuple(each for each in self.pending_addresses if each not in found)
             changed = replace(changed, pending_addresses=left)
-        if report.state in (State.FAILED, State.BOUNCED):
-            changed = replace(changed, refused_addresses=_joined(self.refused_addresses, found))
-            if is_news:
-                changed = changed._failing(Failure.REFUSED if failed else Failure.RETURNED, report.detail)
-        elif is_news:
+        if report.state is State.DELIVERED:
+            changed = changed._reaching(found)
+            if not changed.refused_addresses and (is_news or self.refused_addresses):
+                changed = changed._failing(None, None)
+        elif report.state is State.SENT and is_news:
             changed = changed._failing(None, None)
+        elif report.state in (State.FAILED, State.BOUNCED):
+            # Who has got it has got it, whatever else is said of that before or after.
+            missed = [each for each in found if each not in self.delivered_addresses]
+            refused = _joined(self.refused_addresses, missed)
+            if is_news or refused != self.refused_addresses:
+                changed = changed._failing(Failure.REFUSED if failed else Failure.RETURNED, report.detail)
+            changed = replace(changed, refused_addresses=refused)
         if failed:
             return changed
         delivered = now if report.state is State.DELIVERED else None
@@ -213,6 +223,12 @@ class OutboundMessage:
             raise wrong_state("outbound_message", self.state, "sent again", legal=[State.FAILED, State.QUEUED])
         begun = replace(self, state=State.QUEUED, pending_addresses=self.addresses, refused_addresses=())
         return replace(begun, failure=None, failure_detail=None)
+
+    def _reaching(self, addresses: Collection[str]) -> "OutboundMessage":
+        """The same, these having got it."""
+        refused = tuple(each for each in self.refused_addresses if each not in addresses)
+        delivered = _joined(self.delivered_addresses, addresses)
+        return replace(self, delivered_addresses=delivered, refused_addresses=refused)
 
     def _failing(self, failure: Failure | None, detail: str | None) -> "OutboundMessage":
         return replace(self, failure=failure, failure_detail=_bounded(detail))

@@ -25,6 +25,8 @@ outbound_messages = tenant_table(
     Column("thread_references", ARRAY(Text), nullable=False),
     Column("pending_addresses", ARRAY(Text), nullable=False),
     Column("refused_addresses", ARRAY(Text), nullable=False),
+    # Who has got it, so that they are not among those whom it missed, whatever is heard afterwards.
+    Column("delivered_addresses", ARRAY(Text), nullable=False, server_default="{}"),
     Column("failure", Text),
     Column("failure_detail", Text),
     Column("attempt_count", Integer, nullable=False),

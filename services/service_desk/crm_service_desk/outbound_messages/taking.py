@@ -32,6 +32,7 @@ class Taken:
 async def take_messages(work: UnitOfWork, channel_id: UUID, *, most: int) -> Taken:
     """Gather that an adapter has messages of its channel from now on; two that ask at once get different ones."""
     channel = await CHANNELS.get(work, channel_id)
+    channel.require_messages(field="channel_id")
     channel.require_taking()
     if channel.kind is ChannelKind.MAIL:
         raise invalid_field("channel_id", "outbound_taken", "is a channel whose messages are sent by mailboxes")

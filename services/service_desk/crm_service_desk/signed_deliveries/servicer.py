@@ -72,7 +72,8 @@ class SignedDeliveryServicer:
             return await self._in_unit(actor, lambda unit: keep_call(unit, channel_id, wanted.event))
         if isinstance(wanted, messages_pb.ReceiveMailRequest):
             read = await self._intake.read_bytes(actor, self._now_of(actor), wanted.mail)
-            return receipt(await self._in_unit(actor, lambda unit: self._intake.mail(unit, channel_id, read)))
+            with called_data(""):
+                return receipt(await self._in_unit(actor, lambda unit: self._intake.mail(unit, channel_id, read)))
         return receipt(await self._keep_message(actor, wanted))
 
     async def _keep_message(self, actor: Actor, wanted: BroughtMessage) -> InboundMessage:

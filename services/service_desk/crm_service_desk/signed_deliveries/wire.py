@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
+from buf.validate import validate_pb2
 from crm.service_desk.v1 import calls_pb2 as calls_pb
 from crm.service_desk.v1 import inbound_messages_pb2 as pb
 from crm_kit.composition import compose_texts
 from crm_kit.errors import InvalidArgument, invalid_field
+from crm_kit.resource.storable import check_storable
 from crm_kit.resource.validation import check_message
 from crm_kit.resource.values import enum_choices, enum_prefix
 from google.protobuf.json_format import ParseDict, ParseError
@@ -218,12 +220,20 @@ def no_value(field: Any) -> InvalidArgument:
     """What is told of a value that a field cannot have: what it can have, of enums and instants."""
     place = f"data.{field.name}"
     if field.enum_type is not None:
-        choices = ", ".join(enum_choices(field.enum_type))
+        choices = choices_of(field)
         return invalid_field(place, "enum", f"expected one of {choices}", metadata={"choices": choices})
     if field.message_type is not None and field.message_type.full_name == "google.protobuf.Timestamp":
         detail = "expected an RFC 3339 instant such as 2026-01-31T09:30:00Z"
         return invalid_field(place, "delivery_instant", detail)
     return invalid_field(place, "delivery_value", "is no value that this field can have")
+
+
+def choices_of(field: Any) -> str:
+    """The values that an enum can have in a field, for people to read: without those that its rules refuse."""
+    refused = field.GetOptions().Extensions[validate_pb2.field].enum.not_in
+    prefix = enum_prefix(field.enum_type.name)
+    left_out = {field.enum_type.values_by_number[number].name.removeprefix(prefix) for number in refused}
+    return ", ".join(each for each in enum_choices(field.enum_type) if each not in left_out)
 
 
 def as_named(field: Any, value: Any) -> Any:
@@ -237,6 +247,7 @@ def as_named(field: Any, value: Any) -> Any:
 def checked(request: Kind, place: str) -> Kind:
     """The request itself; InvalidArgument by the contract's rules, with paths as the sender has them."""
     try:
+        check_storable(request)
         check_message(request)
     except InvalidArgument as error:
         raise with_choices(as_sent(error, place), getattr(request, place) if place else request) from None
@@ -249,7 +260,7 @@ def with_choices(error: InvalidArgument, filled: Message) -> InvalidArgument:
     for each in error.violations:
         field = filled.DESCRIPTOR.fields_by_name.get(each.field.removeprefix("data."))
         if each.rule == "enum.not_in" and field is not None:
-            choices = ", ".join(enum_choices(field.enum_type))
+            choices = choices_of(field)
             each = dataclasses.replace(each, detail=f"must be one of {choices}")
             metadata |= {"choices": choices} if len(error.violations) == 1 else {}
         found.append(each)
