@@ -76,7 +76,7 @@ async def test_a_value_of_every_type_is_kept_exactly(
     [
         (TEXT, {}, "x" * 501, "max_len"),
         (TEXT, {}, 12, "text"),
-        (TEXT, {}, "a\0b", "text"),
+        (TEXT, {}, "a\0b", "string.nul"),
         (TEXT, {"required": True}, " \u3000\n", "blank"),
         (NUMBER, {}, "1e3", "number"),
         (NUMBER, {}, "1.23456789012", "number"),
