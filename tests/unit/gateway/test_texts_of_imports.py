@@ -99,7 +99,7 @@ def test_every_reason_of_a_cell_is_among_the_examples() -> None:
 def reasons_of_imports() -> set[str]:
     """Every reason that the program of imports names where a row is refused."""
     found = {"INTERNAL", *Reason}
-    for name in ("batch", "lookups", "row_values"):
+    for name in ("batch", "faults", "lookups", "row_values"):
         tree = ast.parse((Path(crm_customer.imports.__path__[0]) / f"{name}.py").read_text())
         for keyword in (each for each in ast.walk(tree) if isinstance(each, ast.keyword) and each.arg == "reason"):
             assert isinstance(keyword.value, ast.Constant)
