@@ -45,7 +45,9 @@ class Hearer:
         tell.found(f"{len(self.told)} messages, each signed, none but those that the stream told of")
 
     def _differing(self, watcher: Watcher) -> set[str]:
-        watched = {each["id"] for each in watcher.told if each["collection"] in COLLECTIONS}
+        of_these = (each for each in watcher.told if each["collection"] in COLLECTIONS)
+        # As a job an import is told to who has begun it; programs hear of it as an import.
+        watched = {each["id"] for each in of_these if each.get("kind") != "IMPORT"}
         return watched ^ self.told.keys()
 
 
