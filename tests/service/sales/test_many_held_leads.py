@@ -87,13 +87,14 @@ async def follow_up(work: UnitOfWork) -> None:
 
 
 @pytest.fixture
-def read_at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows each statement outside a transaction has brought."""
+def read_at_once(user: User, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each statement outside a transaction has brought: those of this tenant, no background job's."""
     counts, fetch = [], Database.all
 
-    async def counted(self: Database, *asked: Any) -> Sequence[Record]:
-        rows = await fetch(self, *asked)
-        counts.append(len(rows))
+    async def counted(self: Database, tenant: UUID | str, *asked: Any) -> Sequence[Record]:
+        rows = await fetch(self, tenant, *asked)
+        if tenant == user.tenant_id:
+            counts.append(len(rows))
         return rows
 
     monkeypatch.setattr(Database, "all", counted)

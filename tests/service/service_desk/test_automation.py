@@ -1,7 +1,8 @@
 """Rules on cases, through the contract."""
 
-import time
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,7 +15,7 @@ from crm_kit.errors import InvalidArgument
 from tests.service.automating import FAILED, SUCCEEDED, Rules, action, on, settled
 from tests.service.running import Running
 from tests.service.service_desk.desk import Desk
-from tests.steps import MAX_SECONDS
+from tests.steps import MAX_SECONDS, quickest
 
 LONGEST = "字" * 20_000
 
@@ -56,13 +57,13 @@ async def test_a_rule_that_names_a_long_text_hundreds_of_times_fails_before_it_i
     watched = service_desk.service.watched["cases"]
     cause = Cause(datetime(2026, 1, 31, tzinfo=UTC), ZoneInfo("UTC"))
     case = pb.Case(id=str(desk.user.tenant_id), title="x", description=LONGEST)
-    waits = []
-    for request in ({"description": "{{record.description}}" * 300}, {"tags": ["{{record.description}}"] * 300}):
-        began = time.process_time()
+
+    def refuse(request: dict[str, Any]) -> None:
         with pytest.raises(InvalidArgument, match=str(MAX_FILLED)):
             request_of(watched, watched, Action("update", request), case, cause, record_id=case.id)
-        waits.append(time.process_time() - began)
-    assert max(waits) < MAX_SECONDS
+
+    for request in ({"description": "{{record.description}}" * 300}, {"tags": ["{{record.description}}"] * 300}):
+        assert quickest(partial(refuse, request)) < MAX_SECONDS
 
     rules = Rules(service_desk.channel, "cases")
     broken = await rules.active(desk.user, action("addNote", text="{{record.description}}" * 300))

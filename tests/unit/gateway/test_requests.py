@@ -1,6 +1,5 @@
 """From path, query and body to the request message, for the operations of the contracts."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,8 @@ from crm_gateway.transcode.operations import Operation, operations
 from crm_gateway.transcode.requests import parse_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.steps import quickest
 
 OPERATIONS: dict[str, Operation] = {each.rpc.name: each for each in operations(load_contract())}
 
@@ -207,9 +208,9 @@ def test_a_doubled_key_is_found_however_the_json_is_written(pairs: list[tuple[st
 
 def test_a_doubled_key_among_very_many_is_found_at_once() -> None:
     keys = [f'"{number}":1' for number in range(19_000)]
-    began = time.thread_time()
-    assert refused("CreateAccount", body=f"{{{','.join([*keys, keys[-1]])}}}".encode()) == [("18999", "duplicate_key")]
-    assert time.thread_time() - began < 1.0
+    body = f"{{{','.join([*keys, keys[-1]])}}}".encode()
+    assert refused("CreateAccount", body=body) == [("18999", "duplicate_key")]
+    assert quickest(lambda: refused("CreateAccount", body=body), 1.0) < 1.0
 
 
 def test_an_etag_goes_where_the_rpc_looks_for_it() -> None:
