@@ -72,6 +72,9 @@ from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.search import ACCOUNT_SEARCH
 from crm_customer.records.contacts.servicer import ContactServicer
+from crm_customer.records.duplicates.backfill import KeyBackfill
+from crm_customer.records.duplicates.finding import refuse_duplicates
+from crm_customer.records.duplicates.servicer import DuplicateServicer
 from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.servicer import InteractionServicer
 from crm_customer.records.quality_rules.assessing import Assessing
@@ -105,7 +108,7 @@ def build(settings: CustomerSettings) -> Service:
     tokens = PageTokens(settings.page_token_key.encode())
     service.service_keys = {"sales": settings.sales_key.encode()}
     service.servicers = [
-        AccountServicer(tokens, ACCOUNT_SEARCH, service.directory),
+        AccountServicer(tokens, ACCOUNT_SEARCH, service.directory, refuse_duplicates),
         AccountMemberServicer(tokens),
         ContactServicer(tokens),
         InteractionServicer(tokens),
@@ -116,6 +119,7 @@ def build(settings: CustomerSettings) -> Service:
     service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
     keep_quality(service, tokens)
     restrict_accounts(service)
+    find_duplicates(service)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
     service.resources += [DASHBOARDS, SAVED_VIEWS]
     issuer = build_issuer(service, settings)
@@ -167,6 +171,12 @@ def restrict_accounts(service: Service) -> None:
     carrying_out = CarryingOut(Tenants(service.database, service.clock), restrict_by_rule)
     service.servicers.append(AccountRestrictionServicer(carrying_out.job.wake))
     service.jobs.append(carrying_out.job.run)
+
+
+def find_duplicates(service: Service) -> None:
+    """Which accounts may be the same, and who gives keys to those that have none yet."""
+    service.servicers.append(DuplicateServicer())
+    service.jobs.append(KeyBackfill(Tenants(service.database, service.clock)).job.run)
 
 
 def take_feeds(service: Service, tokens: PageTokens, importing: ImportWorker) -> None:
