@@ -3,7 +3,6 @@
 python -m tests.load.duplicates_quality [companies] [seed] [tuning|unseen]
 """
 
-import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from itertools import combinations
 from crm_customer.records.duplicate_rules.blocking import keys_of
 from crm_customer.records.duplicate_rules.matching import DUPLICATE, Match, match
 
-from tests.factories.companies import TUNING, UNSEEN, Writer, Written, true_pairs
+from tests.factories.companies import Written, true_pairs
 
 MOST_OF_A_KEY = 50
 Pair = tuple[int, int]
@@ -68,22 +67,13 @@ def quality(records: Sequence[Written], compared: Mapping[Pair, Match], threshol
     return Quality(len(found), len(found & true), len(true), {kind: (a, b) for kind, (a, b) in totals.items()})
 
 
-def main(companies: int, seed: int, name: str) -> None:
-    records = list(Writer(UNSEEN if name == "unseen" else TUNING, seed).records(companies))
-    compared = matches(records)
-    print(f"{len(records):,} records of {companies:,} companies, {name} vocabulary, seed {seed}")
-    print(f"{len(compared):,} pairs compared")
+def report(records: Sequence[Written], compared: Mapping[Pair, Match]) -> str:
+    """A table: by threshold, and by what was different."""
+    lines = [f"{len(records):,} records, {len(compared):,} pairs compared"]
     for threshold in (60, 65, 70, 75, 80):
         at = quality(records, compared, threshold)
-        print(f"  from {threshold}: precision {at.precision:.3f}  recall {at.recall:.3f}  F1 {at.f1:.3f}")
+        told = f"precision {at.precision:.3f}  recall {at.recall:.3f}  F1 {at.f1:.3f}"
+        lines.append(f"  from {threshold}: {told}{'  (the default)' if threshold == DUPLICATE else ''}")
     for kind, (found, total) in sorted(quality(records, compared).of_kinds.items()):
-        print(f"  {kind:16} {found:6} of {total:6} taken for a duplicate ({found / total:.1%})")
-
-
-if __name__ == "__main__":
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("companies", type=int, nargs="?", default=20_000)
-    asked.add_argument("seed", type=int, nargs="?", default=2)
-    asked.add_argument("vocabulary", choices=("unseen", "tuning"), nargs="?", default="unseen")
-    given = asked.parse_args()
-    main(given.companies, given.seed, given.vocabulary)
+        lines.append(f"  {kind:16} {found:6,} of {total:6,} taken for duplicates, {found / total:.1%}")
+    return "\n".join(lines)

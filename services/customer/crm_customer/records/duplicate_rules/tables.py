@@ -18,7 +18,7 @@ duplicate_keys = tenant_table(
     retention=Kept("part of the account"),
 )
 
-# Tenants whose accounts were there before keys were, and how far they have them; found across tenants by what fills them.
+# Tenants whose accounts were there before keys were, and how far they have them. Found across tenants by what does.
 duplicate_key_backfills = tenant_table(
     "duplicate_key_backfills",
     metadata,
