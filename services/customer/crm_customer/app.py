@@ -5,10 +5,12 @@ from pathlib import Path
 
 from crm_kit.background import Tenants
 from crm_kit.events.consumers import Consumers
+from crm_kit.exports.as_jobs import results_of as no_results
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.identity.provider_http import ProviderHttp
 from crm_kit.jobs.elsewhere import JobsElsewhere
 from crm_kit.jobs.model import Kind
+from crm_kit.jobs.wire import result_to_pb as job_result_to_pb
 from crm_kit.listed_collections import listed_collections
 from crm_kit.paging import PageTokens
 from crm_kit.sealing import Sealer, derived_key
@@ -72,6 +74,10 @@ from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.search import ACCOUNT_SEARCH
 from crm_customer.records.contacts.servicer import ContactServicer
+from crm_customer.records.duplicate_pairs.commands import cancel_scan
+from crm_customer.records.duplicate_pairs.resource import DUPLICATE_PAIRS
+from crm_customer.records.duplicate_pairs.scanning import Scanning
+from crm_customer.records.duplicate_pairs.servicer import DuplicatePairServicer
 from crm_customer.records.duplicates.backfill import KeyBackfill
 from crm_customer.records.duplicates.finding import refuse_duplicates
 from crm_customer.records.duplicates.servicer import DuplicateServicer
@@ -119,7 +125,7 @@ def build(settings: CustomerSettings) -> Service:
     service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
     keep_quality(service, tokens)
     restrict_accounts(service)
-    find_duplicates(service)
+    find_duplicates(service, tokens)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
     service.resources += [DASHBOARDS, SAVED_VIEWS]
     issuer = build_issuer(service, settings)
@@ -173,10 +179,14 @@ def restrict_accounts(service: Service) -> None:
     service.jobs.append(carrying_out.job.run)
 
 
-def find_duplicates(service: Service) -> None:
-    """Which accounts may be the same, and who gives keys to those that have none yet."""
-    service.servicers.append(DuplicateServicer())
-    service.jobs.append(KeyBackfill(Tenants(service.database, service.clock)).job.run)
+def find_duplicates(service: Service, tokens: PageTokens) -> None:
+    """Which accounts may be the same, who compares all of them, and who gives keys to those that have none yet."""
+    tenants = Tenants(service.database, service.clock)
+    service.resources.append(DUPLICATE_PAIRS)
+    service.servicers += [DuplicateServicer(), DuplicatePairServicer(tokens)]
+    service.job_kinds[Kind.DUPLICATE_SCAN] = Scanning(tenants)
+    service.jobs_elsewhere[Kind.DUPLICATE_SCAN] = JobsElsewhere(cancel_scan, no_results, job_result_to_pb)
+    service.jobs.append(KeyBackfill(tenants).job.run)
 
 
 def take_feeds(service: Service, tokens: PageTokens, importing: ImportWorker) -> None:

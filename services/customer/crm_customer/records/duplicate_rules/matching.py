@@ -78,6 +78,11 @@ class Match:
         return self.points / MOST
 
     @property
+    def told(self) -> tuple[Evidence, ...]:
+        """The evidence, what counts most first."""
+        return tuple(sorted(self.evidence, key=lambda each: (-each.points, each.reason)))
+
+    @property
     def is_duplicate(self) -> bool:
         return self.points >= DUPLICATE
 

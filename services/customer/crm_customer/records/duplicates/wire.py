@@ -19,6 +19,7 @@ def found_to_pb(found: FoundDuplicate) -> pb.FoundDuplicate:
 
 def evidence_to_pb(match: Match) -> list[pb.DuplicateEvidence]:
     """Why, what counts most first."""
-    told = sorted(match.evidence, key=lambda each: (-each.points, each.reason))
     reasons = pb.DuplicateEvidence.Reason
-    return [pb.DuplicateEvidence(reason=reasons.Value(f"REASON_{each.reason}"), points=each.points) for each in told]
+    return [
+        pb.DuplicateEvidence(reason=reasons.Value(f"REASON_{each.reason}"), points=each.points) for each in match.told
+    ]
