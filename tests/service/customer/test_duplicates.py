@@ -9,6 +9,7 @@ import pytest
 from crm.customer.v1 import accounts_pb2, duplicates_pb2
 from crm.customer.v1.accounts_pb2_grpc import AccountServiceStub
 from crm.customer.v1.duplicates_pb2_grpc import DuplicateServiceStub
+from crm_customer.records.accounts.likeness import COMPARED
 from crm_customer.records.duplicate_rules.tables import duplicate_key_backfills, duplicate_keys
 from crm_customer.records.duplicates.backfill import KeyBackfill
 from crm_customer.records.duplicates.queries import MAX_OF_A_KEY
@@ -52,7 +53,7 @@ async def found(
     duplicates: "DuplicateServiceAsyncStub", by: User, name: str = NAME, **fields: Any
 ) -> duplicates_pb2.FindDuplicatesResponse:
     values: dict[str, Any] = {"kind": Account.KIND_ORGANIZATION, "display_name": name}
-    request = duplicates_pb2.FindDuplicatesRequest(account=Account(**values | fields))
+    request = duplicates_pb2.FindDuplicatesRequest(account=duplicates_pb2.AccountDraft(**values | fields))
     return await duplicates.FindDuplicates(request, metadata=by.metadata)
 
 
@@ -157,6 +158,14 @@ async def test_fields_that_are_hidden_from_the_caller_are_not_compared(
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await found(duplicates, clerk, phone_numbers=[PHONE])
     assert refusal.fields == ["account.phone_numbers"]
+
+
+def test_a_draft_has_fields_of_accounts_under_their_numbers() -> None:
+    of_account = Account.DESCRIPTOR.fields_by_name
+    for field in duplicates_pb2.AccountDraft.DESCRIPTOR.fields:
+        same = of_account[field.name]
+        assert (field.number, field.type, field.is_repeated) == (same.number, same.type, same.is_repeated)
+    assert set(COMPARED) <= {field.name for field in duplicates_pb2.AccountDraft.DESCRIPTOR.fields}
 
 
 async def test_what_more_accounts_have_in_common_than_can_be_the_same_finds_none(
