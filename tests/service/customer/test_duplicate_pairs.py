@@ -124,8 +124,7 @@ async def test_only_who_sees_both_accounts_and_all_their_fields_sees_a_pair(
     assert {own.account_id, own.other_account_id} == {each.id for each in theirs}
     assert await listed(pairs, clerk) == []
     with refused("NOT_FOUND", "DUPLICATE_PAIR_NOT_FOUND"):
-        request = duplicate_pairs_pb2.GetDuplicatePairRequest(id=own.id)
-        await pairs.GetDuplicatePair(request, metadata=clerk.metadata)
+        await pairs.GetDuplicatePair(duplicate_pairs_pb2.GetDuplicatePairRequest(id=own.id), metadata=clerk.metadata)
     assert len(await listed(pairs, user, "owner_ids:me")) == 2
     assert len(await listed(pairs, user, f"owner_ids:{seller.id} AND score >= 70 AND state = OPEN")) == 3
     request = accounts_pb2.RestrictAccountRequest(id=mine.id, reason="price negotiation")

@@ -18,11 +18,12 @@ from crm_kit.clock import TenantClock, system_now
 from crm_kit.database.statements import compile_statement
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
+from crm_kit.rpc.status import reason_of
 from sqlalchemy import delete, select, update
 
 from tests.service.customer.customers import new_account, renamed
 from tests.service.restricting import EVERYBODY
-from tests.service.running import ADMIN, Running, User, reason_of, refused
+from tests.service.running import ADMIN, Running, User, refused
 
 if TYPE_CHECKING:
     from crm.customer.v1.accounts_pb2_grpc import AccountServiceAsyncStub

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
+from crm.resource.v1 import events_pb2 as job_events
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
@@ -75,6 +76,11 @@ def end_scan(work: UnitOfWork, before: Job, after: Job) -> Job:
     """Gather the end of a scan."""
     work.delete(duplicate_scans, job_id=before.id)
     return end_job(work, OF_ACCOUNTS, before, after)
+
+
+def advance_scan(work: UnitOfWork, before: Job, after: Job) -> Job:
+    """A scan has got on; nothing is written where its counters are the same."""
+    return JOBS.save(work, before, after, job_events.JobAdvanced)
 
 
 def keep_place(work: UnitOfWork, job: Job, *, last_key: int, last_pair_id: UUID | None) -> None:

@@ -14,18 +14,17 @@ from itertools import combinations
 from typing import Any
 from uuid import UUID
 
-from crm.resource.v1 import events_pb2 as events
 from crm_kit.background import Tenants
 from crm_kit.database.connections import Record
 from crm_kit.database.work import UnitOfWork
 from crm_kit.jobs.commands import start_job
 from crm_kit.jobs.model import Job, State
-from crm_kit.jobs.resource import JOBS
 from crm_kit.jobs.worker import NO_PAUSE, OvertakenError, unit_for
 from crm_kit.resource.reading import in_turns
 
 from crm_customer.records.account_kinds import Kind
 from crm_customer.records.duplicate_pairs.commands import (
+    advance_scan,
     basis_of,
     create_pair,
     end_scan,
@@ -173,7 +172,7 @@ def _counted(work: UnitOfWork, job: Job, last_key: int) -> Job:
     """The job as far as it is, written for each percent."""
     percent = (last_key + 2**63) * PERCENT // 2**64
     after = _done(job, job.total_count * percent // PERCENT)
-    return JOBS.save(work, job, after, events.JobAdvanced)
+    return advance_scan(work, job, after)
 
 
 def _done(job: Job, count: int) -> Job:
