@@ -1,4 +1,4 @@
-"""How well duplicates are found, and how long a check takes before an account is created, among a million.
+"""How well duplicates are found, how long a check takes before an account is created, and a scan, among a million.
 
 python -m tests.load.duplicates_bench [--accounts N] [--checks N] [--companies N]
 
@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -34,6 +34,9 @@ from tests.load.meter import machine
 
 RESULT = Path("build/duplicates_bench.json")
 MAX_MILLISECONDS = 20.0
+SCAN_SECONDS_A_MILLION = 600.0
+# Of fewer accounts what a scan takes besides counts for too much.
+LEAST = 20_000
 WARM_UP = 30
 CHUNK = 10_000
 # So many more brands than the vocabulary has are those of a million companies.
@@ -86,8 +89,31 @@ def asked(facts: Facts) -> dict[str, Any]:
     return {"account": {"kind": "ORGANIZATION", "display_name": facts.names[-1], "addresses": addresses} | known}
 
 
-async def checks(accounts: int, number: int) -> tuple[dict[str, list[float]], float]:
-    """How long checks took, in ms, of what is there and of what is new; and us of keys an account."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Checks in ms, sorted, of what is there and of what is new; us of keys an account; a scan in s, and its pairs."""
+
+    checks: dict[str, list[float]]
+    of_keys: float
+    scan: float
+    pairs: int
+
+
+async def scanned(web: httpx.AsyncClient) -> float:
+    """How long a scan takes, in seconds."""
+    began = time.perf_counter()
+    begun = await web.post("/v1/duplicate-pairs:scan", json={})
+    begun.raise_for_status()
+    while True:
+        job = (await web.get(f"/v1/jobs/accounts/{begun.json()['id']}")).json()
+        if job["finish_time"]:
+            assert job["state"] == "SUCCEEDED", job
+            return time.perf_counter() - began
+        await asyncio.sleep(0.5)
+
+
+async def measured(accounts: int, number: int) -> Measured:
+    """Fill a tenant, check, and scan."""
     async with (
         platform_for_tests() as platform,
         httpx.AsyncClient(base_url=platform.rest_url, trust_env=False, timeout=60) as web,
@@ -111,7 +137,9 @@ async def checks(accounts: int, number: int) -> tuple[dict[str, list[float]], fl
                 answer.raise_for_status()
                 assert answer.json()["duplicates"] or what != "of one that is there", facts
             times[what] = sorted(spent[WARM_UP:])
-        return times, of_keys
+        spent_on_scan = await scanned(web)
+        count = (await web.get("/v1/duplicate-pairs:count")).json()["count"]
+        return Measured(times, of_keys, spent_on_scan, count)
 
 
 def bars_of(companies: int, accounts: int, number: int) -> list[Bar]:
@@ -124,9 +152,11 @@ def bars_of(companies: int, accounts: int, number: int) -> list[Bar]:
         Bar("F1", found.f1, 0.90, at_least=True),
         Bar("precision", found.precision, 0.93, at_least=True),
     ]
-    times, of_keys = asyncio.run(checks(accounts, number))
-    print(f"{accounts:,} accounts; their keys took {of_keys:.0f} us of the processor each")
-    for what, ordered in times.items():
+    seen = asyncio.run(measured(accounts, number))
+    print(f"{accounts:,} accounts; their keys took {seen.of_keys:.0f} us of the processor each")
+    print(f"the scan found {seen.pairs:,} pairs")
+    bars.append(Bar("scan", seen.scan, SCAN_SECONDS_A_MILLION * max(accounts, LEAST) / 1_000_000, "s"))
+    for what, ordered in seen.checks.items():
         for name, share in (("p50", 50), ("p99", 99)):
             bars.append(Bar(f"check {what}, {name}", ordered[len(ordered) * share // 100], MAX_MILLISECONDS, "ms"))
     return bars

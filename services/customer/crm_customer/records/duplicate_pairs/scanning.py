@@ -139,11 +139,15 @@ async def put_matches(work: UnitOfWork, found: Mapping[Sides, tuple[Match, str]]
     """Gather the pairs that were found, those that are new and those that are there."""
     known = await _pairs(work, await ids_of_pairs(work, list(found)))
     there = {(pair.account_id, pair.other_account_id): pair for pair in known}
-    for sides, (alike, basis) in found.items():
-        if sides in there:
-            find_again(work, there[sides], alike, basis)
-        else:
-            create_pair(work, sides, alike, basis)
+
+    def put(each: tuple[Sides, tuple[Match, str]]) -> DuplicatePair:
+        sides, (alike, basis) = each
+        before = there.get(sides)
+        if before is None:
+            return create_pair(work, sides, alike, basis)
+        return find_again(work, before, alike, basis)
+
+    await in_turns(found.items(), put)
     await work.flush_many()
 
 
