@@ -114,6 +114,9 @@ intake-bench: build ## Mails a second that become cases, and waits beside full m
 calls-bench: build ## How soon whose telephone rings knows who it is; writes build/calls_bench.json
 	@$(BIN)/python -m tests.load.calls_bench
 
+duplicates-bench: build ## How well and how soon duplicates are found; writes build/duplicates_bench.json
+	@$(BIN)/python -m tests.load.duplicates_bench
+
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
 
@@ -162,4 +165,4 @@ build: .venv/.ready ## Set up .venv and compile the contracts
 $(UV):
 	@$(SHELL) deploy/local/get-uv.sh "$(PYTHON)" .tools
 
-.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench streams-bench approvals-bench tasks-bench webhooks-bench import-bench feeds-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench intake-bench cluster
+.PHONY: help scaffold-check sdk-check files-check test-any-day test-slow migration resource routes story bench search-bench link-bench background-bench automation-bench reports-bench jobs-bench notices-bench streams-bench approvals-bench tasks-bench webhooks-bench import-bench feeds-bench chaos fuzz openapi run reset test k8s-check images lint types format proto lock build calls-bench intake-bench duplicates-bench cluster

@@ -14,6 +14,8 @@ from crm_customer.feeds.deliveries.tables import feed_deliveries
 from crm_customer.integrations.webhook_deliveries.commands import note
 from crm_customer.integrations.webhook_deliveries.model import State as DeliveryState
 from crm_customer.integrations.webhook_deliveries.model import WebhookDelivery
+from crm_customer.records.duplicate_pairs.commands import create_pair
+from crm_customer.records.duplicate_rules.matching import Evidence, Match, Reason
 from crm_gateway.contract import Rpc
 from crm_kit.automation.runs.model import AutomationRun, State
 from crm_kit.automation.runs.resource import RUNS
@@ -429,6 +431,14 @@ async def webhook_delivery(world: World, user: User) -> str:
     return str(delivery.id)
 
 
+async def duplicate_pair(world: World, user: User) -> str:
+    """Of two accounts of the user's, as a scan finds it."""
+    ids = [UUID(await EXAMPLES["accounts"].make(world, user)) for _ in range(2)]
+    found = Match((Evidence(Reason.SAME_CREDIT_CODE, 100),))
+    async with world.services["customer"].unit_of_work(user.tenant_id) as work:
+        return str(create_pair(work, (min(ids), max(ids)), found, "").id)
+
+
 async def held_delivery(world: World, user: User) -> str:
     """One that waits for a person, whose feed is everybody's."""
     id = await shared("CreateFeedDelivery")(world, user)
@@ -617,6 +627,8 @@ _EXAMPLES: Mapping[str, Example] = {
         for collection, (noun, verb) in WITH_APPROVALS.items()
     },
     "colleagues": Example(somebody_else, owned=False),
+    # They have no owner and belong to those of their accounts.
+    "duplicate-pairs": Example(duplicate_pair),
     "feed-deliveries": Example(held_delivery, owned=False),
     "held feed deliveries": Example(held_delivery, owned=False, lasting=False),
     "sent feed deliveries": Example(sent_delivery, owned=False, lasting=False),

@@ -66,7 +66,7 @@ from crm_kit.jobs.elsewhere import JobsElsewhere
 from crm_kit.jobs.model import Kind
 from crm_kit.jobs.queries import readable_jobs
 from crm_kit.jobs.servicer import JobServicer
-from crm_kit.jobs.worker import JobWorker
+from crm_kit.jobs.worker import JobWorker, OtherKind
 from crm_kit.mail.gathering import set_up_mail
 from crm_kit.mail.sending import SIDE_BY_SIDE, MailSender
 from crm_kit.my_tasks.servicer import MyTaskServicer
@@ -134,6 +134,8 @@ class Service:
     references: dict[str, Require] = field(default_factory=dict)
     # Jobs among others that are records of its own, by their kind.
     jobs_elsewhere: dict[Kind, JobsElsewhere] = field(default_factory=dict)
+    # Who carries out the jobs of kinds that are its own.
+    job_kinds: dict[Kind, OtherKind] = field(default_factory=dict)
     # Services that may call it in their own name, each with the key by which it proves that.
     service_keys: dict[str, bytes] = field(default_factory=dict)
     # Whether it keeps the stream of all events as the platform relies on it, which the broker lets one service do.
@@ -342,7 +344,7 @@ def worker_of(service: Service, gate: Gate) -> JobWorker:
     tenants, exportables = Tenants(service.database, service.clock), exportables_of(service, changeable)
     room = service.settings.max_tenant_attachment_bytes
     exporting = Exporting(tenants, service.directory, service.contents, exportables, room)
-    return JobWorker(tenants, service.directory, changeable, {Kind.EXPORT: exporting})
+    return JobWorker(tenants, service.directory, changeable, {Kind.EXPORT: exporting} | service.job_kinds)
 
 
 def exportables_of(service: Service, changeable: Mapping[str, Changeable]) -> Mapping[str, Exportable]:

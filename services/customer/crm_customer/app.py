@@ -5,10 +5,12 @@ from pathlib import Path
 
 from crm_kit.background import Tenants
 from crm_kit.events.consumers import Consumers
+from crm_kit.exports.as_jobs import results_of as no_results
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.identity.provider_http import ProviderHttp
 from crm_kit.jobs.elsewhere import JobsElsewhere
 from crm_kit.jobs.model import Kind
+from crm_kit.jobs.wire import result_to_pb as job_result_to_pb
 from crm_kit.listed_collections import listed_collections
 from crm_kit.paging import PageTokens
 from crm_kit.sealing import Sealer, derived_key
@@ -72,6 +74,13 @@ from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
 from crm_customer.records.contacts.search import ACCOUNT_SEARCH
 from crm_customer.records.contacts.servicer import ContactServicer
+from crm_customer.records.duplicate_pairs.commands import cancel_scan
+from crm_customer.records.duplicate_pairs.resource import DUPLICATE_PAIRS
+from crm_customer.records.duplicate_pairs.scanning import Scanning
+from crm_customer.records.duplicate_pairs.servicer import DuplicatePairServicer
+from crm_customer.records.duplicates.backfill import KeyBackfill
+from crm_customer.records.duplicates.finding import refuse_duplicates
+from crm_customer.records.duplicates.servicer import DuplicateServicer
 from crm_customer.records.interactions.resource import INTERACTIONS
 from crm_customer.records.interactions.servicer import InteractionServicer
 from crm_customer.records.quality_rules.assessing import Assessing
@@ -105,7 +114,7 @@ def build(settings: CustomerSettings) -> Service:
     tokens = PageTokens(settings.page_token_key.encode())
     service.service_keys = {"sales": settings.sales_key.encode()}
     service.servicers = [
-        AccountServicer(tokens, ACCOUNT_SEARCH, service.directory),
+        AccountServicer(tokens, ACCOUNT_SEARCH, service.directory, refuse_duplicates),
         AccountMemberServicer(tokens),
         ContactServicer(tokens),
         InteractionServicer(tokens),
@@ -116,6 +125,7 @@ def build(settings: CustomerSettings) -> Service:
     service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
     keep_quality(service, tokens)
     restrict_accounts(service)
+    find_duplicates(service, tokens)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
     service.resources += [DASHBOARDS, SAVED_VIEWS]
     issuer = build_issuer(service, settings)
@@ -167,6 +177,16 @@ def restrict_accounts(service: Service) -> None:
     carrying_out = CarryingOut(Tenants(service.database, service.clock), restrict_by_rule)
     service.servicers.append(AccountRestrictionServicer(carrying_out.job.wake))
     service.jobs.append(carrying_out.job.run)
+
+
+def find_duplicates(service: Service, tokens: PageTokens) -> None:
+    """Which accounts may be the same, who compares all of them, and who gives keys to those that have none yet."""
+    tenants = Tenants(service.database, service.clock)
+    service.resources.append(DUPLICATE_PAIRS)
+    service.servicers += [DuplicateServicer(), DuplicatePairServicer(tokens)]
+    service.job_kinds[Kind.DUPLICATE_SCAN] = Scanning(tenants)
+    service.jobs_elsewhere[Kind.DUPLICATE_SCAN] = JobsElsewhere(cancel_scan, no_results, job_result_to_pb)
+    service.jobs.append(KeyBackfill(tenants).job.run)
 
 
 def take_feeds(service: Service, tokens: PageTokens, importing: ImportWorker) -> None:

@@ -19,6 +19,8 @@ from crm_customer.metadata import metadata
 from crm_customer.records.account_restrictions import tables as account_restrictions
 from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
+from crm_customer.records.duplicate_pairs import tables as duplicate_pairs
+from crm_customer.records.duplicate_rules import tables as duplicate_rules
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.quality_rules import tables as quality_rules
 from crm_customer.records.source_values import tables as source_values
@@ -34,6 +36,8 @@ __all__ = [
     "approval_delegations",
     "contacts",
     "dashboards",
+    "duplicate_pairs",
+    "duplicate_rules",
     "feed_deliveries",
     "feeds",
     "identity_providers",

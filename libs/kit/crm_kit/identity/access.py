@@ -8,7 +8,22 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Integer, Table, Text, and_, any_, bindparam, cast, func, not_, or_, true
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Integer,
+    Table,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    not_,
+    or_,
+    true,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Uuid
 
@@ -105,6 +120,7 @@ class Actor:
             "grants": dict(self.access.grants),
             "reads_restricted": self.access.reads_restricted,
             "unmasked": sorted(self.access.unmasked),
+            "partly_hidden": sorted(each for each, fields in self.access.hidden.items() if fields),
         }
 
 
@@ -119,6 +135,11 @@ SERVICE_USER = UUID(int=1)
 def service_actor(tenant_id: UUID) -> Actor:
     """The service itself at work in a tenant."""
     return Actor(tenant_id, SERVICE_USER, SERVICE_ACCESS)
+
+
+def sees_all_fields(collection: str) -> ColumnElement[bool]:
+    """Whether no field of the collection's records is hidden from the actor."""
+    return not_(literal(collection) == any_(bindparam("partly_hidden", type_=ARRAY(Text))))
 
 
 def is_unmasked(collection: str, fields: Iterable[str]) -> ColumnElement[bool]:

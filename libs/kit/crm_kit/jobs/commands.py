@@ -113,8 +113,8 @@ def end_job(work: UnitOfWork, on: Changeable, before: Job, after: Job) -> Job:
 
 
 def outcome_of(job: Job) -> str:
-    """How a notice calls the end of a job: that of an export is told in other words than that of a bulk change."""
-    return f"{job.kind}_{job.state}" if job.kind is Kind.EXPORT else job.state
+    """How a notice calls the end of a job: that of a bulk change by its state, others in words of their own."""
+    return job.state if job.kind is Kind.BULK_CHANGE else f"{job.kind}_{job.state}"
 
 
 @statement

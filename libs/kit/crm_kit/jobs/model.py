@@ -22,6 +22,7 @@ class Kind(enum.StrEnum):
     BULK_CHANGE = "BULK_CHANGE"
     IMPORT = "IMPORT"
     EXPORT = "EXPORT"
+    DUPLICATE_SCAN = "DUPLICATE_SCAN"
 
 
 class State(enum.StrEnum):

@@ -30,6 +30,8 @@ DELIVERIES = {
         "D-2001,南洲水务有限公司,water,广东",
         "D-2002,云岭矿业有限公司,copper,云南",
         "D-2003,江陵造纸有限公司,paper,湖北",
+        # Whoever looks for duplicates finds one.
+        "D-2004,江陵造纸股份有限公司,paper,湖北",
     ),
 }
 

@@ -52,4 +52,13 @@ VIEWS: tuple[dict[str, Any], ...] = (
         "visibility": Visibility.TENANT,
         "position": 4,
     },
+    {
+        "display_name": "疑似重复客户",
+        "collection": "duplicate_pairs",
+        "filter": "state = OPEN",
+        "order_by": "score desc",
+        "columns": ("account_name", "other_account_name", "score", "owner_names"),
+        "visibility": Visibility.TENANT,
+        "position": 5,
+    },
 )

@@ -1,6 +1,6 @@
 """Every write on accounts. Each function is one transaction's work: row, history, event and search together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from crm_kit.resource.owners import given_to, may
 from sqlalchemy import Uuid, bindparam, update
 
 from crm_customer.records.account_restrictions.queries import get_restriction
+from crm_customer.records.accounts.likeness import follow_keys
 from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
 from crm_customer.records.accounts.queries import LeadAccount, find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
@@ -30,12 +31,20 @@ from crm_customer.records.quality_rules.book import rules_of
 from crm_customer.records.quality_rules.keeping import assessed, fillable_with_custom, judged
 from crm_customer.records.quality_rules.quality import FieldCheck
 
+NewAccountCheck = Callable[[UnitOfWork, Account], Awaitable[None]]
 
-async def create_account(work: UnitOfWork, values: dict[str, Any]) -> Account:
-    """Create an account from the values of its fields; the caller becomes its owner unless one is named."""
+
+async def create_account(work: UnitOfWork, values: dict[str, Any], *, check: NewAccountCheck | None = None) -> Account:
+    """Create an account from the values of its fields; the caller becomes its owner unless one is named.
+
+    `check` refuses one that is not to be created, as it would be.
+    """
     owner = await owned_by(work, values.get("owner_id"), permission=ACCOUNTS.permission, field="account.owner_id")
     await check_parent(work, values.get("parent_id"))
-    return put_new(work, await drafted(work, values | owner))
+    account = await drafted(work, values | owner)
+    if check is not None:
+        await check(work, account)
+    return put_new(work, account)
 
 
 async def create_account_from_lead(work: UnitOfWork, values: dict[str, Any], lead_id: UUID) -> Account:
@@ -105,6 +114,7 @@ def put_new(work: UnitOfWork, account: Account, *, contact_names: tuple[str, ...
     ACCOUNTS.create(work, account)
     put_external_ids(work, account)
     put_search_row(work, account, contact_names=contact_names)
+    follow_keys(work, None, account)
     return account
 
 
@@ -132,6 +142,7 @@ async def update_account(
         after.check_place(await ids_from_here_up(work, accounts, after.parent_id))
     put_external_ids(work, after, before)
     await follow_account(work, before, after, contact_names=contact_names)
+    follow_keys(work, before, after)
     if after.owner_id == before.owner_id:
         return ACCOUNTS.save(work, before, after, events.AccountUpdated)
     keep_opportunities = keep_opportunities or not await opportunities_go_along(work, before, after)
@@ -179,6 +190,7 @@ async def archive_account(work: UnitOfWork, before: Account) -> Account:
     """Put an account away."""
     after = before.archive()
     await follow_account(work, before, after)
+    follow_keys(work, before, after)
     return ACCOUNTS.save(work, before, after, events.AccountArchived)
 
 
@@ -186,6 +198,7 @@ async def restore_account(work: UnitOfWork, before: Account) -> Account:
     """Bring an archived account back."""
     after = before.restore()
     await follow_account(work, before, after)
+    follow_keys(work, before, after)
     return ACCOUNTS.save(work, before, after, events.AccountRestored)
 
 

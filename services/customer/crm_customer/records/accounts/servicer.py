@@ -20,14 +20,23 @@ from crm_customer.records.search.searching import Search
 class AccountServicer:
     contract = pb.DESCRIPTOR.services_by_name["AccountService"]
 
-    def __init__(self, tokens: PageTokens, search: Search, directory: Directory) -> None:
+    def __init__(
+        self,
+        tokens: PageTokens,
+        search: Search,
+        directory: Directory,
+        refuse_duplicates: commands.NewAccountCheck,
+    ) -> None:
         self._tokens = tokens
         self._search = search
         self._directory = directory
+        self._refuse_duplicates = refuse_duplicates
 
     async def CreateAccount(self, request: pb.CreateAccountRequest, work: UnitOfWork) -> pb.Account:
         values = await ACCOUNTS.to_create(work, request.account)
-        return ACCOUNTS.message(work, await commands.create_account(work, values))
+        refuses = request.on_duplicates == pb.CreateAccountRequest.ON_DUPLICATES_REFUSE
+        check = self._refuse_duplicates if refuses else None
+        return ACCOUNTS.message(work, await commands.create_account(work, values, check=check))
 
     async def CreateAccountFromLead(self, request: pb.CreateAccountFromLeadRequest, work: UnitOfWork) -> pb.Account:
         user = await self._directory.user(work.tenant_id, UUID(request.user_id))
