@@ -67,6 +67,7 @@ from crm_customer.records.account_members.servicer import AccountMemberServicer
 from crm_customer.records.account_restrictions.carrying_out import CarryingOut
 from crm_customer.records.account_restrictions.servicer import AccountRestrictionServicer
 from crm_customer.records.accounts.commands import restrict_by_rule
+from crm_customer.records.accounts.queries import in_business
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
@@ -82,6 +83,8 @@ from crm_customer.records.quality_rules.servicer import QualityRuleServicer
 from crm_customer.records.record_quality.servicer import RecordQualityServicer
 from crm_customer.records.record_sources.servicer import SourceValueServicer
 from crm_customer.records.search.sorting import IndexSorting
+from crm_customer.records.segments.resource import SEGMENTS
+from crm_customer.records.segments.servicer import SegmentServicer
 from crm_customer.records.timeline.servicer import TimelineServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
@@ -112,8 +115,9 @@ def build(settings: CustomerSettings) -> Service:
         TimelineServicer(tokens, TIMELINE),
         RecordQualityServicer(),
         SourceValueServicer(),
+        SegmentServicer(tokens, ACCOUNTS.listing, in_business),
     ]
-    service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
+    service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS, SEGMENTS]
     keep_quality(service, tokens)
     restrict_accounts(service)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]

@@ -21,6 +21,7 @@ from crm_customer.records.accounts import tables as accounts
 from crm_customer.records.contacts import tables as contacts
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.quality_rules import tables as quality_rules
+from crm_customer.records.segments import tables as segments
 from crm_customer.records.source_values import tables as source_values
 from crm_customer.records.timeline import tables as timeline
 from crm_customer.workspace.dashboards import tables as dashboards
@@ -46,6 +47,7 @@ __all__ = [
     "quality_rules",
     "roles",
     "saved_views",
+    "segments",
     "sign_ins",
     "source_values",
     "teams",
