@@ -86,6 +86,9 @@ from crm_customer.records.search.sorting import IndexSorting
 from crm_customer.records.segments.resource import SEGMENTS
 from crm_customer.records.segments.servicer import SegmentServicer
 from crm_customer.records.timeline.servicer import TimelineServicer
+from crm_customer.records.visits.missing import Missing
+from crm_customer.records.visits.resource import VISITS
+from crm_customer.records.visits.servicer import VisitServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
 from crm_customer.workspace.dashboards.resource import DASHBOARDS
@@ -116,8 +119,9 @@ def build(settings: CustomerSettings) -> Service:
         RecordQualityServicer(),
         SourceValueServicer(),
         SegmentServicer(tokens, ACCOUNTS.listing, in_business),
+        VisitServicer(tokens),
     ]
-    service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS, SEGMENTS]
+    service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS, SEGMENTS, VISITS]
     keep_quality(service, tokens)
     restrict_accounts(service)
     service.resources += [TENANTS, TRIED_USERS, TEAMS, ROLES, IDENTITY_PROVIDERS, DELEGATIONS]
@@ -142,6 +146,7 @@ def build(settings: CustomerSettings) -> Service:
     listed_collections()
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
     service.jobs.append(IndexSorting(service.database).job.run)
+    service.jobs.append(Missing(Tenants(service.database, service.clock)).job.run)
     mails = Mails(settings.console_url)
     service.resources += [NOTIFICATIONS, PREFERENCES]
     service.servicers += [NotificationServicer(tokens), NotificationPreferenceServicer()]

@@ -24,6 +24,7 @@ from crm_customer.records.quality_rules import tables as quality_rules
 from crm_customer.records.segments import tables as segments
 from crm_customer.records.source_values import tables as source_values
 from crm_customer.records.timeline import tables as timeline
+from crm_customer.records.visits import tables as visits
 from crm_customer.workspace.dashboards import tables as dashboards
 from crm_customer.workspace.notification_preferences import tables as notification_preferences
 from crm_customer.workspace.notifications import tables as notifications
@@ -56,6 +57,7 @@ __all__ = [
     "tokens",
     "user_settings",
     "users",
+    "visits",
     "webhook_deliveries",
     "webhook_endpoints",
 ]

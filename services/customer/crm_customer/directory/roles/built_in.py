@@ -12,7 +12,7 @@ SALES_REP = "SALES_REP"
 SERVICE_AGENT = "SERVICE_AGENT"
 ANALYST = "ANALYST"
 
-CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
+CUSTOMER_RECORDS = ("accounts", "contacts", "interactions", "visits")
 SALES_RECORDS = ("leads", "opportunities", "orders")
 SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "outbound_messages", "calls")
 SCORING_RECORDS = ("credit",)
@@ -66,7 +66,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "segments.write": "OWN",
     },
     SERVICE_AGENT: {
-        **reads("ALL", *SHARED, "accounts", "orders", "scores"),
+        **reads("ALL", *SHARED, "accounts", "orders", "scores", "visits"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
         "calls.dial": "ALL",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),

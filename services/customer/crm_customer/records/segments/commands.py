@@ -14,6 +14,7 @@ from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
 from crm_kit.filtering.tree import fields_of
 from crm_kit.ids import new_id
 from crm_kit.listing import Listing
+from crm_kit.resource.owners import given_to
 
 from crm_customer.records.segments.model import MAX_MEMBERS, PLACE, Segment, custom_keys
 from crm_customer.records.segments.naming import SEGMENT_IDS
@@ -42,9 +43,7 @@ async def create_segment(work: UnitOfWork, listing: Listing, values: dict[str, A
 
 async def update_segment(work: UnitOfWork, listing: Listing, before: Segment, values: dict[str, Any]) -> Segment:
     """Change some fields of a segment; nothing is written when nothing changes."""
-    if "owner_id" in values:
-        owner_id = values["owner_id"] or before.owner_id
-        values |= await owned_by(work, owner_id, permission=SEGMENTS.permission, field=OWNER)
+    values |= await given_to(work, SEGMENTS, before, values)
     after = before.update(values).checked()
     if (after.filter, after.order_by) != (before.filter, before.order_by):
         uses = await custom_uses(work, listing, after)
