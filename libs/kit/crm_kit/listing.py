@@ -21,7 +21,7 @@ from crm_kit.field_rights import is_hidden
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import CUSTOM, FilterSchema
 from crm_kit.filtering.sql import compile_sql, filter_values
-from crm_kit.filtering.tree import EVERYTHING, Filter, Shaped, fields_of
+from crm_kit.filtering.tree import EVERYTHING, And, FieldType, Filter, Has, Not, OneOf, Or, Shaped, fields_of
 from crm_kit.filtering.words import FilterContext
 from crm_kit.identity.access import Scope
 from crm_kit.paging import (
@@ -240,9 +240,22 @@ def shown_fields(fields: FilterSchema, hidden: frozenset[str]) -> FilterSchema:
 
 
 def planned(query: Statement, tree: Filter) -> Statement:
-    """The statement, planned for the values that a filter compares custom fields with: they are of any number."""
-    is_custom = any(path.startswith(CUSTOM) for path in fields_of(tree))
-    return query.planned_by_values() if is_custom else query
+    """The statement, planned for the values of a filter where what they find is of any number."""
+    return query.planned_by_values() if _is_of_any_number(tree) else query
+
+
+def _is_of_any_number(tree: Filter) -> bool:
+    """Whether a filter compares custom fields, or goes by ids: of members of a list, or of the records themselves."""
+    match tree:
+        case Not(term):
+            return _is_of_any_number(term)
+        case And(terms) | Or(terms):
+            return any(map(_is_of_any_number, terms))
+        case Has(field) if field.type is FieldType.UUID_LIST:
+            return True
+        case OneOf(field) if field.type is FieldType.UUID:
+            return True
+    return tree.field.path.startswith(CUSTOM)
 
 
 def context_of(reader: Reader) -> FilterContext:

@@ -129,3 +129,22 @@ async def test_a_group_tells_how_many_of_it_the_reader_does_not_see_and_nothing_
         await group(accounts, blind, top)
     with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
         await names(accounts, blind, f'group_ids:"{top}"')
+
+
+async def test_a_restricted_account_is_told_of_no_group_to_whom_it_is_closed(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User
+) -> None:
+    reader = await customer.user(user.tenant_id, grants={"accounts.read": Scope.ALL})
+    top = (await new_account(customer, user, display_name="A")).id
+    closed = await below(customer, user, top, "B")
+    await below(customer, user, closed, "C")
+    restrict = pb.RestrictAccountRequest(id=closed, reason="secret")
+    await accounts.RestrictAccount(restrict, metadata=user.metadata)
+    assert await names(accounts, reader, 'display_name = "B"') == ["B"]
+    assert await names(accounts, reader, f'group_ids:"{top}"') == ["A", "C"]
+    found = await group(accounts, reader, top)
+    assert (found.account_count, found.hidden_count) == (2, 1)
+    with refused("PERMISSION_DENIED", "ACCOUNT_RESTRICTED"):
+        await group(accounts, reader, closed)
+    with refused("INVALID_ARGUMENT", "INVALID_FILTER"):
+        await names(accounts, reader, f'group_ids:"{closed}"')

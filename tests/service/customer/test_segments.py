@@ -362,3 +362,17 @@ async def test_a_preview_counts_what_its_reader_sees_and_shows_the_first(
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await api.PreviewSegment(pb.PreviewSegmentRequest(max_members=3), metadata=user.metadata)
     assert set(refusal.fields) == {"order_by"}
+
+
+async def test_a_restricted_account_is_a_member_of_nothing_to_whom_it_is_closed(
+    customer: Running, api: "SegmentServiceAsyncStub", accounts: "AccountServiceAsyncStub", user: User, create: Create
+) -> None:
+    (closed, seen), listed = await companies(customer, user, "Closed", "Seen", industry="steel"), await create()
+    await api.AddSegmentMembers(adding(listed, [closed, seen]), metadata=user.metadata)
+    restrict = accounts_pb2.RestrictAccountRequest(id=closed.id, reason="secret")
+    await accounts.RestrictAccount(restrict, metadata=user.metadata)
+    reader = await customer.user(user.tenant_id, grants={"accounts.read": Scope.ALL, "segments.read": Scope.ALL})
+    by_filter = await create(kind=DYNAMIC, filter='industry = "steel"')
+    best = await create(kind=DYNAMIC, filter='industry = "steel"', order_by="display_name", max_members=1)
+    for segment in (listed, by_filter, best):
+        assert await members(customer, reader, of(segment)) == ["Seen"]

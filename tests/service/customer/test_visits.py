@@ -72,7 +72,9 @@ async def interaction(customer: Running, by: User, id: str) -> interactions_pb2.
 
 def retitled(visit: pb.Visit, **fields: Any) -> pb.UpdateVisitRequest:
     changed = pb.Visit(id=visit.id, **fields)
-    return pb.UpdateVisitRequest(visit=changed, update_mask=FieldMask(paths=[name for name in fields if name != "etag"]))
+    return pb.UpdateVisitRequest(
+        visit=changed, update_mask=FieldMask(paths=[name for name in fields if name != "etag"])
+    )
 
 
 async def test_a_plan_says_who_visits_whom_when_and_what_for(
@@ -86,14 +88,17 @@ async def test_a_plan_says_who_visits_whom_when_and_what_for(
         information_to_bring="新价目表",
         information_to_collect="预算",
     )
-    assert await plan(
-        key="once",
-        at=planned.planned_time.ToDatetime(UTC),
-        contact_ids=[contact.id],
-        objective="确认采购量",
-        information_to_bring="新价目表",
-        information_to_collect="预算",
-    ) == planned
+    assert (
+        await plan(
+            key="once",
+            at=planned.planned_time.ToDatetime(UTC),
+            contact_ids=[contact.id],
+            objective="确认采购量",
+            information_to_bring="新价目表",
+            information_to_collect="预算",
+        )
+        == planned
+    )
     assert (planned.state, planned.owner_id, planned.account_name) == (PLANNED, str(user.id), account.display_name)
     assert list(planned.contact_names) == [contact.display_name]
     assert planned.overdue_time.ToDatetime(UTC) == planned.planned_time.ToDatetime(UTC) + GRACE
@@ -154,7 +159,9 @@ async def test_an_interaction_that_is_there_tells_of_one_visit(
 async def test_recording_what_came_of_a_visit_takes_the_right_to_record(
     customer: Running, api: "VisitServiceAsyncStub", user: User, plan: Plan
 ) -> None:
-    grants = {f"{each}.read": Scope.ALL for each in ("accounts", "visits", "interactions")} | {"visits.write": Scope.ALL}
+    grants = {f"{each}.read": Scope.ALL for each in ("accounts", "visits", "interactions")} | {
+        "visits.write": Scope.ALL
+    }
     planner = await customer.user(user.tenant_id, grants=grants)
     planned = await plan()
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
@@ -168,7 +175,9 @@ async def test_a_visit_is_put_off_until_it_is_settled_and_not_by_who_has_not_see
 ) -> None:
     planned = await plan()
     later = planned.planned_time.ToDatetime(UTC) + timedelta(days=3)
-    moved = await api.UpdateVisit(retitled(planned, planned_time=timestamp(later), etag=planned.etag), metadata=user.metadata)
+    moved = await api.UpdateVisit(
+        retitled(planned, planned_time=timestamp(later), etag=planned.etag), metadata=user.metadata
+    )
     assert moved.overdue_time.ToDatetime(UTC) == later + GRACE
     with refused("ABORTED", "ETAG_MISMATCH"):
         await api.UpdateVisit(retitled(planned, location="there", etag=planned.etag), metadata=user.metadata)

@@ -27,7 +27,8 @@ GROUP_IDS = "group_ids"
 MAX_OF_GROUP = 5000
 # A tree has no circles and few levels; this ends a walk through any that is none.
 MAX_WALKED = 20
-_ID = Field("id", FieldType.UUID)
+# Not `id`: that is part of the label of a restricted account, and where it belongs to is not.
+_MEMBER = Field(GROUP_IDS, FieldType.UUID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +124,11 @@ async def read_group(reader: Reader, listing: Listing, id: UUID) -> Filter:
     return _among([row["id"] for row in rows])
 
 
-GROUPS = KeptFilters(FilterField(FieldType.UUID_LIST), read_group)
+GROUPS = KeptFilters(FilterField(FieldType.UUID_LIST, accounts.c.id), read_group)
 
 
 def _among(ids: Collection[UUID]) -> Filter:
-    return OneOf(_ID, tuple(ids))
+    return OneOf(_MEMBER, tuple(ids))
 
 
 def _hides_tree(reader: Reader, listing: Listing) -> bool:

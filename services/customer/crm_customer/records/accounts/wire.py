@@ -2,6 +2,7 @@
 
 from crm.customer.v1 import accounts_pb2 as pb
 from crm_kit.database.connections import Record
+
 from crm_customer.records.accounts.hierarchy import Group
 
 
