@@ -61,6 +61,7 @@ FOLLOWING = frozenset(
         "outbound_messages",
         "payments",
         "scores",
+        "visits",
     }
 )
 GET_ACCOUNT = "/crm.customer.v1.AccountService/GetAccount"

@@ -113,8 +113,10 @@ def _collection(message: Descriptor) -> ListedCollection:
     for path, field in _within_lists(message):
         if field.GetOptions().Extensions[options_pb2.listed].filter:
             filters |= _filter_fields(path, field, is_list=True)
+    resource = message.GetOptions().Extensions[options_pb2.resource]
+    filters |= {name: FilterField(FieldType.UUID_LIST) for name in resource.kept_filters}
     return ListedCollection(
-        name=message.GetOptions().Extensions[options_pb2.resource].collection,
+        name=resource.collection,
         columns=frozenset(name for name in (*fields, *message.fields_by_name)),
         orders=frozenset({"id", *(path for path, each in listed.items() if each.order)}),
         groups=frozenset(path for path, each in listed.items() if each.group),

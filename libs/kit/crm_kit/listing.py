@@ -3,7 +3,7 @@
 A resource declares its `Listing` once; statements are compiled once per scope, filter shape, order and position.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from crm_kit.field_rights import is_hidden
 from crm_kit.filtering.parsing import parse_filter
 from crm_kit.filtering.schema import CUSTOM, FilterSchema
 from crm_kit.filtering.sql import compile_sql, filter_values
-from crm_kit.filtering.tree import EVERYTHING, Filter, Shaped, fields_of
+from crm_kit.filtering.tree import EVERYTHING, And, FieldType, Filter, Has, Not, OneOf, Or, Shaped, fields_of
 from crm_kit.filtering.words import FilterContext
 from crm_kit.identity.access import Scope
 from crm_kit.paging import (
@@ -119,6 +119,8 @@ class Listing:
     collection: str = ""
     # Of lists that show records of which the reader sees a label only: whether a path is part of that.
     in_label: Callable[[str], bool] | None = None
+    # Puts filters that are kept in the place of the terms of a filter that name them.
+    with_kept: Callable[[Reader, Filter, str], Awaitable[Filter]] | None = None
 
     async def page(
         self, reader: Reader, asked: Asked, tokens: PageTokens, *, rights: Mapping[str, Any] = NONE, **binds: Any
@@ -149,6 +151,19 @@ class Listing:
         values = filter_values(tree, context_of(reader)) | position_values(() if id is None else (id,))
         async with within_share(reader, tree):
             return await reader.all(query, **values, page_limit=count)
+
+    async def first(self, reader: Reader, tree: Filter, order: Order, count: int) -> list[Record]:
+        """The first rows of an order that the reader may see and the filter takes."""
+        query = planned(select_page(self, reader.scope, Shaped.of(tree), order, None), tree)
+        async with within_share(reader, tree):
+            return await reader.all(query, **filter_values(tree, context_of(reader)), page_limit=count)
+
+    async def first_ids(self, reader: Reader, tree: Filter, order: Order, count: int) -> list[UUID]:
+        """Their ids alone, which may be many, in no order."""
+        query = planned(select_first_ids(self, reader.scope, Shaped.of(tree), order), tree)
+        async with within_share(reader, tree):
+            rows = await reader.all(query, **filter_values(tree, context_of(reader)), page_limit=count)
+        return [row["id"] for row in rows]
 
     async def count(self, reader: Reader, filter: str, **binds: Any) -> Count:
         """How many rows the filter takes of those the reader may see: counted to 10,000, then estimated.
@@ -186,6 +201,11 @@ class Listing:
         return {row["id"] for row in rows}
 
     async def read(self, reader: Reader, filter: str, order_by: str = "") -> tuple[Filter, Order]:
+        """A filter and an order, as `parse`, with the filters that it names in their place."""
+        tree, order = await self.parse(reader, filter, order_by)
+        return tree if self.with_kept is None else await self.with_kept(reader, tree, filter), order
+
+    async def parse(self, reader: Reader, filter: str, order_by: str = "") -> tuple[Filter, Order]:
         """A filter and an order. InvalidArgument for what is none; of custom fields only as they are now.
 
         Fields that are hidden from the reader are none.
@@ -220,9 +240,22 @@ def shown_fields(fields: FilterSchema, hidden: frozenset[str]) -> FilterSchema:
 
 
 def planned(query: Statement, tree: Filter) -> Statement:
-    """The statement, planned for the values that a filter compares custom fields with: they are of any number."""
-    is_custom = any(path.startswith(CUSTOM) for path in fields_of(tree))
-    return query.planned_by_values() if is_custom else query
+    """The statement, planned for the values of a filter where what they find is of any number."""
+    return query.planned_by_values() if _is_of_any_number(tree) else query
+
+
+def _is_of_any_number(tree: Filter) -> bool:
+    """Whether a filter compares custom fields, or goes by ids: of members of a list, or of the records themselves."""
+    match tree:
+        case Not(term):
+            return _is_of_any_number(term)
+        case And(terms) | Or(terms):
+            return any(map(_is_of_any_number, terms))
+        case Has(field) if field.type is FieldType.UUID_LIST:
+            return True
+        case OneOf(field) if field.type is FieldType.UUID:
+            return True
+    return tree.field.path.startswith(CUSTOM)
 
 
 def context_of(reader: Reader) -> FilterContext:
@@ -235,6 +268,18 @@ def context_of(reader: Reader) -> FilterContext:
 
 @statement
 def select_page(
+    listing: Listing, scope: Scope, filtered: Shaped, order: Order, nulls: tuple[bool, ...] | None
+) -> Select[Any]:
+    return _page(listing, scope, filtered, order, nulls)
+
+
+@statement
+def select_first_ids(listing: Listing, scope: Scope, filtered: Shaped, order: Order) -> Select[Any]:
+    first = _page(listing, scope, filtered, order, None).subquery("first")
+    return select(first.c.id)
+
+
+def _page(
     listing: Listing, scope: Scope, filtered: Shaped, order: Order, nulls: tuple[bool, ...] | None
 ) -> Select[Any]:
     is_beside = any(term.column.beside is not None for term in order.terms)

@@ -69,6 +69,7 @@ from crm_customer.records.account_members.servicer import AccountMemberServicer
 from crm_customer.records.account_restrictions.carrying_out import CarryingOut
 from crm_customer.records.account_restrictions.servicer import AccountRestrictionServicer
 from crm_customer.records.accounts.commands import restrict_by_rule
+from crm_customer.records.accounts.queries import in_business
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.servicer import AccountServicer
 from crm_customer.records.contacts.resource import CONTACTS
@@ -91,7 +92,12 @@ from crm_customer.records.quality_rules.servicer import QualityRuleServicer
 from crm_customer.records.record_quality.servicer import RecordQualityServicer
 from crm_customer.records.record_sources.servicer import SourceValueServicer
 from crm_customer.records.search.sorting import IndexSorting
+from crm_customer.records.segments.resource import SEGMENTS
+from crm_customer.records.segments.servicer import SegmentServicer
 from crm_customer.records.timeline.servicer import TimelineServicer
+from crm_customer.records.visits.missing import Missing
+from crm_customer.records.visits.resource import VISITS
+from crm_customer.records.visits.servicer import VisitServicer
 from crm_customer.settings import CustomerSettings
 from crm_customer.tables import metadata
 from crm_customer.workspace.dashboards.resource import DASHBOARDS
@@ -121,8 +127,10 @@ def build(settings: CustomerSettings) -> Service:
         TimelineServicer(tokens, TIMELINE),
         RecordQualityServicer(),
         SourceValueServicer(),
+        SegmentServicer(tokens, ACCOUNTS.listing, in_business),
+        VisitServicer(tokens),
     ]
-    service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS]
+    service.resources = [ACCOUNTS, TRIED_MEMBERS, CONTACTS, INTERACTIONS, IMPORTS, SEGMENTS, VISITS]
     keep_quality(service, tokens)
     restrict_accounts(service)
     find_duplicates(service, tokens)
@@ -148,6 +156,7 @@ def build(settings: CustomerSettings) -> Service:
     listed_collections()
     service.jobs.append(RoleRenewal(Tenants(service.database, service.clock), service.directory).job.run)
     service.jobs.append(IndexSorting(service.database).job.run)
+    service.jobs.append(Missing(Tenants(service.database, service.clock)).job.run)
     mails = Mails(settings.console_url)
     service.resources += [NOTIFICATIONS, PREFERENCES]
     service.servicers += [NotificationServicer(tokens), NotificationPreferenceServicer()]

@@ -65,7 +65,8 @@ async def seed(service: Service, settings: CustomerSettings) -> str:
         return f"tenant {SLUG} ({DISPLAY_NAME}): all there"
     told = (
         f"{made.teams} teams, {made.users + made.tenant} users, {made.custom_fields} custom fields, "
-        f"{made.views} views, {made.automation_rules} rules, {made.dashboards} dashboards, {made.feeds} feeds"
+        f"{made.views} views, {made.automation_rules} rules, {made.dashboards} dashboards, {made.feeds} feeds, "
+        f"{made.segments} segments"
     )
     return f"tenant {SLUG} ({DISPLAY_NAME}): made {told}; sign in as {ADMIN_LOGIN}"
 

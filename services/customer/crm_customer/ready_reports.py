@@ -3,7 +3,7 @@
 from crm_kit.reports.model import Chart, Compare, Names, Period, Question, Span
 from crm_kit.reports.ready import ReadyReport
 
-ACCOUNTS, INTERACTIONS = "accounts", "interactions"
+ACCOUNTS, INTERACTIONS, VISITS = "accounts", "interactions", "visits"
 
 READY_REPORTS = (
     ReadyReport(
@@ -95,6 +95,34 @@ READY_REPORTS = (
             order_by="distinct:account_id desc",
             limit=50,
             period=Period("interaction_time", Span.THIS_MONTH, Compare.PREVIOUS_PERIOD),
+        ),
+        Chart.BAR,
+    ),
+    ReadyReport(
+        VISITS,
+        "completion_by_person",
+        Names("Visits that were made, by person, this month", "本月各人员拜访完成率"),
+        Question(
+            filter="state IN (DONE, MISSED)",
+            group_by=("owner_id",),
+            measures=("avg:completion", "count", "distinct:account_id"),
+            order_by="avg:completion desc",
+            limit=50,
+            period=Period("planned_time", Span.THIS_MONTH, Compare.PREVIOUS_PERIOD),
+        ),
+        Chart.BAR,
+    ),
+    ReadyReport(
+        VISITS,
+        "coverage_by_person",
+        Names("Customers visited, by person, this quarter", "本季度各人员拜访覆盖客户"),
+        Question(
+            filter="state = DONE",
+            group_by=("owner_id",),
+            measures=("distinct:account_id", "count"),
+            order_by="distinct:account_id desc",
+            limit=50,
+            period=Period("planned_time", Span.THIS_QUARTER, Compare.PREVIOUS_PERIOD),
         ),
         Chart.BAR,
     ),

@@ -23,8 +23,10 @@ from crm_customer.records.duplicate_pairs import tables as duplicate_pairs
 from crm_customer.records.duplicate_rules import tables as duplicate_rules
 from crm_customer.records.interactions import tables as interactions
 from crm_customer.records.quality_rules import tables as quality_rules
+from crm_customer.records.segments import tables as segments
 from crm_customer.records.source_values import tables as source_values
 from crm_customer.records.timeline import tables as timeline
+from crm_customer.records.visits import tables as visits
 from crm_customer.workspace.dashboards import tables as dashboards
 from crm_customer.workspace.notification_preferences import tables as notification_preferences
 from crm_customer.workspace.notifications import tables as notifications
@@ -50,6 +52,7 @@ __all__ = [
     "quality_rules",
     "roles",
     "saved_views",
+    "segments",
     "sign_ins",
     "source_values",
     "teams",
@@ -58,6 +61,7 @@ __all__ = [
     "tokens",
     "user_settings",
     "users",
+    "visits",
     "webhook_deliveries",
     "webhook_endpoints",
 ]

@@ -23,6 +23,7 @@ from crm_customer.demo.custom_fields import ACCOUNT_FIELDS
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, SLUG, TEAMS, USERS
 from crm_customer.demo.rules import RULES
 from crm_customer.demo.seeding import seed_demo
+from crm_customer.demo.segments import SEGMENTS
 from crm_customer.demo.views import VIEWS
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.tenants.commands import reserve_slug
@@ -213,6 +214,7 @@ async def test_the_demo_is_made_once_however_often_it_is_seeded(customer: Runnin
     assert sum(made.views for made in all_at_once) == len(VIEWS)
     assert sum(made.automation_rules for made in all_at_once) == sum(map(len, RULES.values()))
     assert sum(made.feeds for made in all_at_once) == 1
+    assert sum(made.segments for made in all_at_once) == len(SEGMENTS)
     again = await seed_demo(service, QUICK, "another password")
     assert (again.tenant, again.is_more) == (False, False)
     issuer = TokenServiceStub(customer.channel)

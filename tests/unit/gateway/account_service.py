@@ -90,6 +90,9 @@ class AccountService(accounts_pb2_grpc.AccountServiceServicer):
     async def ListAccountReads(self, request: Any, context: Any) -> pb.ListAccountReadsResponse:
         raise NotImplementedError
 
+    async def GetAccountGroup(self, request: Any, context: Any) -> pb.AccountGroup:
+        raise NotImplementedError
+
     async def UnrestrictAccount(self, request: Any, context: Any) -> pb.Account:
         raise NotImplementedError
 

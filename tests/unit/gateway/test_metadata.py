@@ -111,7 +111,7 @@ def test_every_resource_is_described() -> None:
     offered = {each.name for each in collections(CONTRACT)}
     assert offered == {name for name, each in COLLECTIONS.items() if each["resource"]}
     # Custom fields, approvals, automation, reports, comments, tasks, files, proposals are of each that has them.
-    views = {"account_reads", "account_restriction"}
+    views = {"account_groups", "account_reads", "account_restriction"}
     views |= {"timeline", "case_events", "custom_fields", "approval_policies", "approvals", "user_settings"}
     views |= {"automation_rules", "automation_runs", "comments", "attachments", "jobs", "record_quality", "reports"}
     views |= {"call_screens", "change_proposals", "source_values", "tasks"}
@@ -133,6 +133,7 @@ def test_verbs_that_can_be_approved_say_where_they_are_submitted() -> None:
 def test_every_resource_has_a_history_and_what_has_none_says_so() -> None:
     without = {name for name, each in COLLECTIONS.items() if not each["history"]}
     assert without == {
+        "account_groups",
         "account_reads",
         "account_restriction",
         "timeline",

@@ -221,14 +221,17 @@ async def check_filter(reader: Reader, watched: Watched, text: str, *, field: st
     known = resource.stored_readings.keys() if field == "filter" else set(resource.versioned)
     for path in sorted(fields_of(tree)):
         head = path.partition(".")[0]
-        if head not in known or head in resource.listed_as or path in resource.nested:
+        is_elsewhere = path in resource.nested or path in resource.kept_filters
+        if head not in known or head in resource.listed_as or is_elsewhere:
             raise invalid_field(place, "not_in_rules", f"rules do not compare {path}", metadata={"name": path})
 
 
 async def read_filter(reader: Reader, watched: Watched, text: str, *, field: str) -> Filter:
     """The filter of a list. InvalidArgument INVALID_FILTER."""
     try:
-        tree, _ = await watched.resource.listing.read(reader, text)
+        tree, _ = await watched.resource.listing.parse(reader, text)
+        # What it names is there as well.
+        await watched.resource.listing.read(reader, text)
     except InvalidArgument as error:
         raise placed(error, f"{PLACE}.{field}") from None
     return tree

@@ -134,6 +134,11 @@ def collection_of(message: type[Message]) -> str:
     return collection
 
 
+def kept_filters_of(message: type[Message]) -> frozenset[str]:
+    """What filters of a resource call records that stand for filters."""
+    return frozenset(message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource].kept_filters)
+
+
 def is_discussed(message: type[Message]) -> bool:
     """Whether people comment the records of a resource."""
     return not message.DESCRIPTOR.GetOptions().Extensions[options_pb2.resource].undiscussed

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from crm_kit.filtering.schema import FilterField
 from crm_kit.identity.access import Scope
+from crm_kit.kept_filters import KeptFilters
 from crm_kit.resource.actions import Try, check_tries, read_permission, verbs_of
 from crm_kit.resource.codecs import (
     annotation_of,
@@ -25,6 +26,7 @@ from crm_kit.resource.contract import (
     collection_of,
     field_contracts,
     is_discussed,
+    kept_filters_of,
     listed_within,
     snake,
     takes_files,
@@ -67,6 +69,7 @@ class Declaration(Generic[Entity, Shown]):
         joined: FromClause | None = None,
         nested: Mapping[str, FilterField] | None = None,
         within: Mapping[str, Column[Any]] | None = None,
+        kept_filters: Mapping[str, KeptFilters] | None = None,
         visible: Visible | None = None,
         hidden: Mapping[str, Collection[str]] | None = None,
         masked: Masked | None = None,
@@ -91,6 +94,7 @@ class Declaration(Generic[Entity, Shown]):
         self.joined = table if joined is None else joined
         self.nested = dict(nested or {})
         self.within = dict(within or {})
+        self.kept_filters = dict(kept_filters or {})
         # Nobody's own: whoever may read any reads all, and a change concerns the whole tenant.
         self.is_shared = visible is None and "owner_id" not in table.c
         self.visible = visible or _by_owner(table)
@@ -176,6 +180,7 @@ class Declaration(Generic[Entity, Shown]):
         self._check_updated()
         self._check_without_history()
         self._check_untold()
+        self._check_kept_filters()
         check_tries(self.noun, self.verbs, self.tries)
 
     def _check_keys(self) -> None:
@@ -194,6 +199,10 @@ class Declaration(Generic[Entity, Shown]):
         for name, each in self.contract.items():
             fits = name in self.without_history or not each.without_history
             self._require(fits, name, "it has a history; take `without_history` off in the contract")
+
+    def _check_kept_filters(self) -> None:
+        for name in sorted(kept_filters_of(self.message_type) ^ self.kept_filters.keys()):
+            self._require(False, name, "have it in `kept_filters` of the contract's resource and of the declaration")
 
     def _check_untold(self) -> None:
         for name in self.untold:

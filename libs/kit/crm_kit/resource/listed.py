@@ -38,7 +38,8 @@ def filter_schema(shape: ResourceShape[Any, Any]) -> FilterSchema:
     for path, each in shape.paths.items():
         if each.filter:
             found |= _filter_fields(shape, path)
-    return FilterSchema(found | _nested_fields(shape))
+    kept = {path: each.field for path, each in shape.kept_filters.items()}
+    return FilterSchema(found | _nested_fields(shape) | kept)
 
 
 def _nested_fields(shape: ResourceShape[Any, Any]) -> dict[str, FilterField]:

@@ -21,8 +21,10 @@ from crm_kit.errors import CrmError, NotFound, denied
 from crm_kit.etags import check_etag, etag_of
 from crm_kit.field_rights import NO_FIELDS
 from crm_kit.filtering.schema import FilterSchema
+from crm_kit.filtering.tree import Filter
 from crm_kit.identity.access import Scope, is_unmasked
 from crm_kit.identity.membership import READING, WRITING
+from crm_kit.kept_filters import with_kept
 from crm_kit.listing import Asked, Listing
 from crm_kit.paging import PageTokens
 from crm_kit.resource.conflicts import check_unchanged
@@ -102,10 +104,23 @@ class ReadableResource(ResourceShape[Entity, Shown]):
         own = orders(self)
         check_default_order(self, own)
         custom = CustomLists(self.table, self.collection, self.filter_schema, own) if self.has_custom else None
-        in_label = None if label is None else label.has
         return Listing(
-            name, rows, self.filter_schema, own, self.default_order, custom, whole, pages, self.collection, in_label
+            name,
+            rows,
+            self.filter_schema,
+            own,
+            self.default_order,
+            custom,
+            whole,
+            pages,
+            self.collection,
+            in_label=None if label is None else label.has,
+            with_kept=self._with_kept if self.kept_filters else None,
         )
+
+    async def _with_kept(self, reader: Reader, tree: Filter, text: str) -> Filter:
+        """The filter with those that are kept; what they find is found in the whole list."""
+        return await with_kept(reader, self.listing, self.kept_filters, tree, text)
 
     # --- entities
 

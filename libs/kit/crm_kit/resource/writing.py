@@ -53,6 +53,7 @@ class Resource(ReadableResource[Entity, Shown]):
     `listed_as`: what filters, groups and facets go by in place of a column, where not all may see all that it has.
     `nested`: what filters compare within a list of objects, by its path: `accounts.account_id`.
     `within`: the columns of what lists go by within an object, by its path: `rfm.value`. PostgreSQL computes them.
+    `kept_filters`: the records that filters may name in place of what these take, by the name that they give them.
     `visible`: which rows a scope reaches; by owner and owner's team where the table has them, all where not.
     `hidden`: rows that lists leave out unless the filter speaks of the field.
     `masked`: fields of some records that only those see who may read all.

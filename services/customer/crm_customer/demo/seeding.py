@@ -22,6 +22,7 @@ from crm_customer.demo.dashboards import TILES
 from crm_customer.demo.feeds import add_feed
 from crm_customer.demo.people import ADMIN_LOGIN, ADMIN_NAME, DISPLAY_NAME, SLUG, TEAMS, USERS, DemoTeam, DemoUser
 from crm_customer.demo.rules import add_rules
+from crm_customer.demo.segments import SEGMENTS
 from crm_customer.demo.views import VIEWS
 from crm_customer.directory.opening import Opening, open_tenant
 from crm_customer.directory.roles.queries import get_built_in_roles
@@ -34,6 +35,8 @@ from crm_customer.directory.users.passwords import Passwords
 from crm_customer.directory.users.queries import get_users_by_logins
 from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.quality_rules.commands import create_default_rules
+from crm_customer.records.segments.commands import create_segment
+from crm_customer.records.segments.tables import segments
 from crm_customer.workspace.dashboards.model import Dashboard
 from crm_customer.workspace.dashboards.resource import DASHBOARDS
 from crm_customer.workspace.dashboards.tables import dashboards
@@ -54,12 +57,13 @@ class Seeded:
     dashboards: int
     automation_rules: int
     feeds: int
+    segments: int
 
     @property
     def is_more(self) -> bool:
         """Whether anything was missing of what the tenant has."""
         made = (self.teams, self.users, self.custom_fields, self.views, self.dashboards, self.automation_rules)
-        return any((*made, self.feeds))
+        return any((*made, self.feeds, self.segments))
 
 
 async def seed_demo(service: Service, passwords: Passwords, password: str) -> Seeded:
@@ -84,17 +88,17 @@ async def seed_demo(service: Service, passwords: Passwords, password: str) -> Se
     return Seeded(tenant_id, is_new, *made, *await retried(lambda: seed_activated(service, tenant_id)))
 
 
-async def seed_activated(service: Service, tenant_id: UUID) -> tuple[int, int]:
-    """Have the administrator, who is there by now, activate rules and feeds; how many of each were missing."""
+async def seed_activated(service: Service, tenant_id: UUID) -> tuple[int, int, int]:
+    """Have the administrator, who is there by now, set up rules, feeds and segments; how many of each were missing."""
     database, now = service.database, await service.clock.now(tenant_id)
     async with unit_of_work(database, service_actor(tenant_id), scope=Scope.ALL, now=now) as work:
         await take_turn(work)
         admin = (await get_users_by_logins(work, [ADMIN_LOGIN])).get(ADMIN_LOGIN)
         row = None if admin is None else await work.one(access_of_user(), user_id=admin.id)
         if admin is None or row is None or not row["active"]:
-            return 0, 0
+            return 0, 0, 0
         with work.acting_as(Actor(tenant_id, admin.id, access_from(row)), Scope.ALL):
-            return await add_rules(work, service.watched), await add_feed(work)
+            return await add_rules(work, service.watched), await add_feed(work), await add_segments(work)
 
 
 async def add_teams(work: UnitOfWork) -> tuple[list[DemoTeam], dict[str, UUID]]:
@@ -176,6 +180,20 @@ async def add_views(work: UnitOfWork) -> int:
         for view in missing:
             await create_view(work, dict(view))
     return len(missing)
+
+
+async def add_segments(work: UnitOfWork) -> int:
+    """How many were missing; they are the administrator's."""
+    present = {row["display_name"] for row in await work.all(names_of_segments())}
+    missing = [segment for segment in SEGMENTS if segment["display_name"] not in present]
+    for segment in missing:
+        await create_segment(work, ACCOUNTS.listing, dict(segment))
+    return len(missing)
+
+
+@statement
+def names_of_segments() -> Select[Any]:
+    return select(segments.c.display_name).where(segments.c.tenant_id == bindparam("tenant_id"))
 
 
 @statement

@@ -12,11 +12,21 @@ SALES_REP = "SALES_REP"
 SERVICE_AGENT = "SERVICE_AGENT"
 ANALYST = "ANALYST"
 
-CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
+CUSTOMER_RECORDS = ("accounts", "contacts", "interactions", "visits")
 SALES_RECORDS = ("leads", "opportunities", "orders")
 SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "outbound_messages", "calls")
 SCORING_RECORDS = ("credit",)
-SHARED = ("users", "teams", "calendars", "service_levels", "channels", "pools", "pipelines", "quality_rules")
+SHARED = (
+    "users",
+    "teams",
+    "calendars",
+    "service_levels",
+    "channels",
+    "pools",
+    "pipelines",
+    "quality_rules",
+    "segments",
+)
 
 
 def reads(scope: str, *resources: str) -> dict[str, str]:
@@ -39,6 +49,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "calls.dial": "TEAM",
         "calls.listen": "TEAM",
         "accounts.restrict": "TEAM",
+        "segments.write": "TEAM",
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
         "reports.share": "ALL",
@@ -52,9 +63,10 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         ),
         **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
         "calls.dial": "OWN",
+        "segments.write": "OWN",
     },
     SERVICE_AGENT: {
-        **reads("ALL", *SHARED, "accounts", "orders", "scores"),
+        **reads("ALL", *SHARED, "accounts", "orders", "scores", "visits"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
         "calls.dial": "ALL",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
@@ -63,6 +75,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
         **reads("ALL", "roles", "identity_providers", "imports", "feeds", "payments", "scores"),
         "reports.share": "ALL",
+        "segments.write": "OWN",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
 }

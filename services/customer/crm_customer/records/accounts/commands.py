@@ -20,6 +20,7 @@ from sqlalchemy import Uuid, bindparam, update
 
 from crm_customer.records.account_restrictions.queries import get_restriction
 from crm_customer.records.accounts.likeness import follow_keys
+from crm_customer.records.accounts.hierarchy import levels_below
 from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
 from crm_customer.records.accounts.queries import LeadAccount, find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
@@ -106,6 +107,7 @@ async def drafted(work: UnitOfWork, values: dict[str, Any], *, id: UUID | None =
     """A new account by the rules, not yet written."""
     account = Account(id=id or new_id(), create_time=work.now, update_time=work.now, **values)
     checked = account.checked(now=work.now, region=work.actor.access.default_region)
+    checked.check_place(await ids_from_here_up(work, accounts, checked.parent_id))
     return await ruled(work, await assessed(work, ACCOUNTS, None, checked))
 
 
@@ -139,7 +141,8 @@ async def update_account(
     if after.parent_id != before.parent_id:
         await check_parent(work, after.parent_id)
         await advisory_lock(work, "account hierarchy")
-        after.check_place(await ids_from_here_up(work, accounts, after.parent_id))
+        above = await ids_from_here_up(work, accounts, after.parent_id)
+        after.check_place(above, levels_below=await levels_below(work, after.id) if after.parent_id else 0)
     put_external_ids(work, after, before)
     await follow_account(work, before, after, contact_names=contact_names)
     follow_keys(work, before, after)

@@ -55,6 +55,9 @@ class ConsentState(enum.StrEnum):
     DENIED = "DENIED"
 
 
+# Of accounts below one another, from the top of a group on.
+MAX_LEVELS = 10
+
 # Business may pause and resume at any point; what is put away or merged is left alone.
 IN_BUSINESS = (Status.POTENTIAL, Status.ACTIVE, Status.DORMANT, Status.LOST)
 
@@ -214,10 +217,16 @@ class Account:
         keys = tuple(replace(each, value=tidied_code(each.value)) for each in self.external_ids)
         return replace(self, phone_numbers=phones, external_ids=keys, consents=dated(self.consents, now=now))
 
-    def check_place(self, above: Collection[UUID]) -> None:
-        """Raise InvalidArgument when the account is one of those that are, all the way up, `above` its place."""
+    def check_place(self, above: Collection[UUID], *, levels_below: int = 0) -> None:
+        """Raise InvalidArgument when the account is one of those that are, all the way up, `above` its place.
+
+        Or when there would be more than ten levels, with those that go along with it.
+        """
         if self.id in above:
             raise invalid_field("account.parent_id", "cycle", "an account cannot be below itself")
+        if len(above) + 1 + levels_below > MAX_LEVELS:
+            detail = f"accounts would be below one another on more than {MAX_LEVELS} levels"
+            raise invalid_field("account.parent_id", "levels", detail, metadata={"most": str(MAX_LEVELS)})
 
     def _violations(self) -> Iterator[FieldViolation]:
         if self.parent_id == self.id:

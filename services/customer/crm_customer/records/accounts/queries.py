@@ -1,5 +1,6 @@
 """Every SELECT on accounts that their declaration does not make."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -8,6 +9,8 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from sqlalchemy import Select, bindparam, select
 
+from crm_customer.records.accounts.model import IN_BUSINESS
+from crm_customer.records.accounts.resource import ACCOUNTS
 from crm_customer.records.accounts.tables import account_external_ids, account_leads
 
 
@@ -46,3 +49,9 @@ async def find_by_lead(reader: Reader, lead_id: UUID) -> LeadAccount | None:
     """The account that was created from a lead."""
     row = await reader.one(account_by_lead(), lead_id=lead_id)
     return LeadAccount(row["account_id"], row["lead_key"]) if row else None
+
+
+async def in_business(reader: Reader, ids: Collection[UUID]) -> frozenset[UUID]:
+    """Those of the accounts that the caller reads and that are neither archived nor merged."""
+    found = await ACCOUNTS.get_referred(reader, ids)
+    return frozenset(id for id, account in found.items() if account.status in IN_BUSINESS)

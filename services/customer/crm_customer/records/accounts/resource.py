@@ -16,10 +16,12 @@ from crm_kit.wire import id_from
 from sqlalchemy import ColumnElement, bindparam, exists, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from crm_customer.records.accounts.hierarchy import GROUP_IDS, GROUPS
 from crm_customer.records.accounts.model import Account, Status
 from crm_customer.records.accounts.reads import note_reads
 from crm_customer.records.accounts.tables import account_members, accounts
 from crm_customer.records.quality_rules.keeping import QUALITY
+from crm_customer.records.segments.naming import SEGMENT_IDS, named_segments
 
 MEMBER_IDS = (
     select(func.coalesce(func.array_agg(aggregate_order_by(account_members.c.user_id, account_members.c.id)), []))
@@ -81,6 +83,7 @@ ACCOUNTS = Resource(
     beside={"last_contact_time", "value_tier", "value_tier_version"},
     computed={"team_member_ids": MEMBER_IDS},
     nested={"team_member_ids": replace(OF_MEMBER, within=with_member)},
+    kept_filters={SEGMENT_IDS: named_segments(accounts), GROUP_IDS: GROUPS},
     unversioned=QUALITY | {"team_member_ids"},
     hidden={"status": {Status.ARCHIVED, Status.MERGED}},
     label=Label(LABEL, replace(owned(accounts), open=everywhere), IS_RESTRICTED, is_closed_to, note_reads),

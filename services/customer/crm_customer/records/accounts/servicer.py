@@ -9,10 +9,11 @@ from crm_kit.paging import PageTokens
 from crm_kit.resource.codecs import value_in
 
 from crm_customer.records.accounts import commands
+from crm_customer.records.accounts.hierarchy import group_of
 from crm_customer.records.accounts.model import Status
 from crm_customer.records.accounts.reads import READS
 from crm_customer.records.accounts.resource import ACCOUNTS
-from crm_customer.records.accounts.wire import read_to_pb
+from crm_customer.records.accounts.wire import group_to_pb, read_to_pb
 from crm_customer.records.quality_rules.keeping import checks_of
 from crm_customer.records.search.searching import Search
 
@@ -96,6 +97,11 @@ class AccountServicer:
         return pb.ListAccountReadsResponse(
             reads=reads, next_page_token=page.next_token, prev_page_token=page.prev_token
         )
+
+    async def GetAccountGroup(self, request: pb.GetAccountGroupRequest, reader: Reader) -> pb.AccountGroup:
+        id = UUID(request.id)
+        await ACCOUNTS.check_readable(reader, id)
+        return group_to_pb(await group_of(reader, ACCOUNTS.listing, id))
 
     async def SearchAccounts(self, request: pb.SearchAccountsRequest, reader: Reader) -> pb.SearchAccountsResponse:
         return await self._search.answer(reader, request, pb.SearchAccountsResponse, self._tokens)
