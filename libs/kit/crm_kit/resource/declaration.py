@@ -68,6 +68,7 @@ class Declaration(Generic[Entity, Shown]):
         nested: Mapping[str, FilterField] | None = None,
         within: Mapping[str, Column[Any]] | None = None,
         visible: Visible | None = None,
+        shared: bool = False,
         hidden: Mapping[str, Collection[str]] | None = None,
         masked: Masked | None = None,
         label: Label | None = None,
@@ -91,8 +92,8 @@ class Declaration(Generic[Entity, Shown]):
         self.joined = table if joined is None else joined
         self.nested = dict(nested or {})
         self.within = dict(within or {})
-        # Nobody's own: whoever may read any reads all, and a change concerns the whole tenant.
-        self.is_shared = visible is None and "owner_id" not in table.c
+        # Nobody's own: whoever may read any reads all that is `visible`, and a change concerns the whole tenant.
+        self.is_shared = shared or (visible is None and "owner_id" not in table.c)
         self.visible = visible or _by_owner(table)
         self.hidden = dict(hidden or {})
         self.masked = masked

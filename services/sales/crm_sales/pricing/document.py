@@ -1,14 +1,15 @@
 """What the lines of a document come to: discounts, taxes and totals, each figure from those beside it.
 
 A line is rounded once, half up away from zero, to the currency's minor unit, so a return mirrors its sale. The discount
-that is shown is the difference of two figures that are shown. What belongs to the document is split over its lines, so that
-lines add up to it, and each can be credited alone.
+that is shown is the difference of two figures that are shown. What belongs to the document is split over its lines, so
+that lines add up to it, and each can be credited alone. What a bundle comes to is split over its parts in the same way.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from itertools import islice
 
 from crm_kit.money import minor_digits
 
@@ -19,6 +20,8 @@ ZERO, WHOLE = Decimal(0), Decimal(100)
 # Percentages have at most four decimals.
 PERCENT_DECIMALS = 4
 IN_PERCENT = 100 * 10**PERCENT_DECIMALS
+# A rate, and how many minor units are taxed at it.
+Taxed = tuple[Decimal, int]
 
 
 class TaxRounding(StrEnum):
@@ -42,23 +45,47 @@ NO_DISCOUNT = Discount()
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentLine:
-    """What a line costs before discounts, exact (see `StepPrice.amount_of`), its discount, and its tax rate."""
+class DocumentPart:
+    """A product of a bundle: its share of the line is in proportion to `weight`, and taxed at a rate of its own."""
 
-    amount: Decimal
-    discount: Discount = NO_DISCOUNT
+    weight: Decimal
     tax_percent: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentLine:
+    """What a line costs before discounts, exact (see `StepPrice.amount_of`), its discount, and its tax rate.
+
+    One with parts, which weigh something together, is taxed as they are.
+    """
+
+    amount: Decimal
+    discount: Discount = NO_DISCOUNT
+    tax_percent: Decimal = ZERO
+    parts: tuple[DocumentPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PartAmounts:
+    """What is the share of a part."""
+
+    net: Decimal
+    tax: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class LineAmounts:
-    """What a line comes to. `list_amount - discount - document_discount` is net, or gross where prices include tax."""
+    """What a line comes to. `list_amount - discount - document_discount` is net, or gross where prices include tax.
+
+    One without parts has its own net and tax as the only ones in `parts`.
+    """
 
     list_amount: Decimal
     discount: Decimal
     document_discount: Decimal
     net: Decimal
     tax: Decimal
+    parts: tuple[PartAmounts, ...] = ()
 
     @property
     def gross(self) -> Decimal:
@@ -115,22 +142,41 @@ def price_document(
     ]
     shares = split(document_discount(sum(own), discount, digits), own, within=True)
     left = [amount - share for amount, share in zip(own, shares, strict=True)]
-    taxes = taxes_of(left, lines, tax_rounding, included=prices_include_tax)
-    nets = [amount - tax for amount, tax in zip(left, taxes, strict=True)] if prices_include_tax else left
+    taxed = [each for line, amount in zip(lines, left, strict=True) for each in taxed_of(line, amount)]
+    taxes = taxes_of(taxed, tax_rounding, included=prices_include_tax)
+    nets = [amount - tax if prices_include_tax else amount for (_, amount), tax in zip(taxed, taxes, strict=True)]
     unit = Decimal(1).scaleb(-digits)
-    figures = zip(listed, own, shares, nets, taxes, strict=True)
+    figures = iter([PartAmounts(net * unit, tax * unit) for net, tax in zip(nets, taxes, strict=True)])
     priced = tuple(
-        LineAmounts(before * unit, (before - amount) * unit, share * unit, net * unit, tax * unit)
-        for before, amount, share, net, tax in figures
+        line_amounts(
+            before * unit, (before - amount) * unit, share * unit, list(islice(figures, max(len(line.parts), 1)))
+        )
+        for line, before, amount, share in zip(lines, listed, own, shares, strict=True)
     )
     return DocumentAmounts(
         lines=priced,
-        rates=by_rate(lines, nets, taxes, unit),
+        rates=by_rate(taxed, nets, taxes, unit),
         discount=(sum(listed) - sum(own)) * unit,
         document_discount=sum(shares) * unit,
         net=sum(nets) * unit,
         tax=sum(taxes) * unit,
     )
+
+
+def taxed_of(line: DocumentLine, amount: int) -> list[Taxed]:
+    """What of a line is taxed at which rate: all of it, or the shares of its parts."""
+    if not line.parts:
+        return [(line.tax_percent, amount)]
+    shares = split(amount, [part.weight for part in line.parts])
+    return [(part.tax_percent, share) for part, share in zip(line.parts, shares, strict=True)]
+
+
+def line_amounts(before: Decimal, off: Decimal, share: Decimal, figures: Sequence[PartAmounts]) -> LineAmounts:
+    """A line, whose own figures are those of its parts together, if it has any."""
+    if len(figures) == 1:
+        return LineAmounts(before, off, share, figures[0].net, figures[0].tax, tuple(figures))
+    net, tax = sum((each.net for each in figures), ZERO), sum((each.tax for each in figures), ZERO)
+    return LineAmounts(before, off, share, net, tax, tuple(figures))
 
 
 def discounted(number: int, line: DocumentLine, digits: int) -> int:
@@ -159,23 +205,20 @@ def document_discount(total: int, discount: Discount, digits: int) -> int:
     return taken
 
 
-def taxes_of(
-    amounts: Sequence[int], lines: Sequence[DocumentLine], tax_rounding: TaxRounding, *, included: bool
-) -> list[int]:
-    """The tax of each line in minor units, on amounts before tax, or `included` in them.
+def taxes_of(taxed: Sequence[Taxed], tax_rounding: TaxRounding, *, included: bool) -> list[int]:
+    """The tax of each, in minor units, on amounts before tax, or `included` in them.
 
     Of what includes it, the net is what is rounded, and the tax is the rest.
     """
-    rates = [percent_units(line.tax_percent) for line in lines]
+    rates = [percent_units(percent) for percent, _ in taxed]
+    taxes = [tax_on(amount, rate, included=included) for (_, amount), rate in zip(taxed, rates, strict=True)]
     if tax_rounding is TaxRounding.LINE:
-        return [tax_on(amount, rate, included=included) for amount, rate in zip(amounts, rates, strict=True)]
-    taxes = [0] * len(lines)
+        return taxes
     for rate in set(rates):
         of_rate = [index for index, each in enumerate(rates) if each == rate]
-        whole = tax_on(sum(amounts[index] for index in of_rate), rate, included=included)
-        rounded = [tax_on(amounts[index], rate, included=included) for index in of_rate]
-        shares = settle(whole, rounded, [amounts[index] for index in of_rate])
-        for index, tax in zip(of_rate, shares, strict=True):
+        amounts = [taxed[index][1] for index in of_rate]
+        whole = tax_on(sum(amounts), rate, included=included)
+        for index, tax in zip(of_rate, settle(whole, [taxes[index] for index in of_rate], amounts), strict=True):
             taxes[index] = tax
     return taxes
 
@@ -188,12 +231,12 @@ def tax_on(amount: int, rate: int, *, included: bool) -> int:
 
 
 def by_rate(
-    lines: Sequence[DocumentLine], nets: Sequence[int], taxes: Sequence[int], unit: Decimal
+    taxed: Sequence[Taxed], nets: Sequence[int], taxes: Sequence[int], unit: Decimal
 ) -> tuple[RateAmounts, ...]:
-    """What the lines of each rate come to."""
+    """What comes to which amounts at each rate."""
     sums: dict[Decimal, list[int]] = {}
-    for line, net, tax in zip(lines, nets, taxes, strict=True):
-        found = sums.setdefault(line.tax_percent, [0, 0])
+    for (percent, _), net, tax in zip(taxed, nets, taxes, strict=True):
+        found = sums.setdefault(percent, [0, 0])
         found[0] += net
         found[1] += tax
     return tuple(RateAmounts(percent, net * unit, tax * unit) for percent, (net, tax) in sorted(sums.items()))

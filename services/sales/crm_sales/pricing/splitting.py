@@ -20,7 +20,9 @@ def half_up(numerator: int, denominator: int) -> int:
 def split(whole: int, weights: Sequence[Decimal | int], *, within: bool = False) -> list[int]:
     """Shares of `whole` in proportion to signed weights, each rounded half up; `settle` makes them add up.
 
-    `within` says that the weights are minor units, too, and that the whole is taken off them. 1.00 over six equal weights is 0.16, 0.16, 0.17, 0.17, 0.17, 0.17. Weights that add up to nothing share nothing:
+    `within` says that the weights are minor units, too, and that the whole is taken off them.
+
+    1.00 over six equal weights is 0.16, 0.16, 0.17, 0.17, 0.17, 0.17. Weights that add up to nothing share nothing:
     ValueError for a whole that is not zero.
     """
     scaled = whole_numbers(weights)
@@ -36,8 +38,8 @@ def settle(whole: int, rounded: Sequence[int], weights: Sequence[int], *, within
     """Rounded shares, changed so that they add up to `whole`: unit by unit, those of the largest weights first.
 
     Of equal weights the first. No share changes its sign for that: where weights have both signs, one that would is
-    passed over, and so is one that would be more than its weight where all are to stay `within` theirs. Rounding was off
-    by half a unit a share at most, so none is changed by more than one unit.
+    passed over, and so is one that would be more than its weight where all are to stay `within` theirs. Rounding was
+    off by half a unit a share at most, so none is changed by more than one unit.
     """
     shares = list(rounded)
     difference = whole - sum(shares)

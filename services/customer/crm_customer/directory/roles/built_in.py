@@ -16,7 +16,19 @@ CUSTOMER_RECORDS = ("accounts", "contacts", "interactions")
 SALES_RECORDS = ("leads", "opportunities", "orders")
 SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "outbound_messages", "calls")
 SCORING_RECORDS = ("credit",)
-SHARED = ("users", "teams", "calendars", "service_levels", "channels", "pools", "pipelines", "quality_rules")
+SHARED = (
+    "users",
+    "teams",
+    "calendars",
+    "service_levels",
+    "channels",
+    "pools",
+    "pipelines",
+    "quality_rules",
+    "products",
+    "tax_rates",
+    "price_books",
+)
 
 
 def reads(scope: str, *resources: str) -> dict[str, str]:
@@ -42,7 +54,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
         "reports.share": "ALL",
-        **writes("ALL", "pools", "pipelines"),
+        **writes("ALL", "pools", "pipelines", "products", "tax_rates", "price_books"),
+        "costs.read": "ALL",
         **reads("TEAM", *SERVICE_DESK_RECORDS, "scores"),
     },
     SALES_REP: {
