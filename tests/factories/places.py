@@ -297,6 +297,10 @@ def is_for_an_account(book: Any) -> None:
     book.audience = 3
 
 
+def is_a_bundle(product: Any) -> None:
+    product.kind = 3
+
+
 def is_daily(schedule: Any) -> None:
     """At a time of day, and nothing else."""
     schedule.Clear()
@@ -451,6 +455,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     **{f"{verb}Dashboard": lambda request: is_private(request.dashboard) for verb in ("Create", "Update")},
     **{f"{verb}QualityRule": lambda request: expects_industry(request.quality_rule) for verb in ("Create", "Update")},
     "CreatePriceBook": lambda request: is_for_an_account(request.price_book),
+    "CreateProduct": lambda request: is_a_bundle(request.product),
     "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
     "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),

@@ -617,6 +617,7 @@ _EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
     "account-members": Example(account_member),
+    "bundles": Example(shared("CreateProduct"), owned=False),
     "calls": Example(call_of),
     "cases": Example(created_by("CreateCase")),
     "channels": Example(channel, owned=False),
@@ -739,6 +740,7 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
 }
 # Rpcs that are good only for records in a certain state.
 KIND_NEEDED: Mapping[str, str] = {
+    "AddProductVersion": "bundles",
     "CancelOutboundMessage": "waiting outbound messages",
     "ConvertLead": "qualified leads",
     "RejectFeedDelivery": "held feed deliveries",

@@ -40,7 +40,7 @@ PROTECTED = [rpc for rpc in RPCS.values() if rpc.permission != PUBLIC]
 GRANTED = [rpc for rpc in PROTECTED if rpc.permission not in (AUTHENTICATED, INTERNAL)]
 PLACES = [(rpc, path) for rpc in PROTECTED if rpc.permission != INTERNAL for path in paths_of(rpc)]
 UNOWNED = {kind for kind, example in EXAMPLES.items() if not example.owned}
-# What is nobody's own, made with what is one's own, as a file: with less than the scope ALL nothing is, whatever is named.
+# What is nobody's own, made with a file or for an account of one's own: with less than the scope ALL nothing is.
 WHOLE_TENANTS = {"CreateFeedDelivery", "DeliverFeedRows", "CreatePriceBook", "UpdatePriceBook"}
 OWNED_PLACES = [
     (rpc, path)
