@@ -114,6 +114,9 @@ intake-bench: build ## Mails a second that become cases, and waits beside full m
 calls-bench: build ## How soon whose telephone rings knows who it is; writes build/calls_bench.json
 	@$(BIN)/python -m tests.load.calls_bench
 
+pricing-bench: build ## What 200 lines with discounts and taxes take to reckon; writes build/pricing_bench.json
+	@$(BIN)/python -m tests.load.pricing_bench
+
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
 

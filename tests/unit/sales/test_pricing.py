@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from crm_kit.money import minor_digits
@@ -11,6 +12,7 @@ from crm_sales.pricing.document import (
     DiscountTooHigh,
     DocumentAmounts,
     DocumentLine,
+    DocumentPart,
     TaxRounding,
     price_document,
 )
@@ -78,12 +80,10 @@ def oracle_of_line(line: DocumentLine, unit: Fraction) -> tuple[Fraction, Fracti
 
 
 @given(documents)
-def test_every_figure_of_a_document_is_what_fractions_make_it(document: dict[str, object]) -> None:
-    found: DocumentAmounts = price_document(**document)  # type: ignore[arg-type]
+def test_every_figure_of_a_document_is_what_fractions_make_it(document: dict[str, Any]) -> None:
+    found: DocumentAmounts = price_document(**document)
     lines, unit = document["lines"], unit_of(str(document["currency_code"]))
-    assert isinstance(lines, list)
     discount, included = document["discount"], bool(document["prices_include_tax"])
-    assert isinstance(discount, Discount)
     before_and_after = [oracle_of_line(line, unit) for line in lines]
     assert [Fraction(each.list_amount) for each in found.lines] == [before for before, _ in before_and_after]
     assert [Fraction(each.discount) for each in found.lines] == [a - b for a, b in before_and_after]
@@ -111,12 +111,11 @@ def tax_of(amount: Fraction, percent: Decimal, unit: Fraction, *, included: bool
 
 
 @given(documents)
-def test_a_return_is_the_mirror_of_its_sale(document: dict[str, object]) -> None:
+def test_a_return_is_the_mirror_of_its_sale(document: dict[str, Any]) -> None:
     lines = document["lines"]
-    assert isinstance(lines, list)
     mirrored = [DocumentLine(-line.amount, line.discount, line.tax_percent) for line in lines]
-    sale = price_document(**document)  # type: ignore[arg-type]
-    back = price_document(**document | {"lines": mirrored})  # type: ignore[arg-type]
+    sale = price_document(**document)
+    back = price_document(**document | {"lines": mirrored})
     assert (back.net, back.tax, back.discount) == (-sale.net, -sale.tax, -sale.discount)
     assert [(-each.net, -each.tax, -each.document_discount) for each in back.lines] == [
         (each.net, each.tax, each.document_discount) for each in sale.lines
@@ -124,8 +123,8 @@ def test_a_return_is_the_mirror_of_its_sale(document: dict[str, object]) -> None
 
 
 @given(documents)
-def test_figures_have_no_more_decimals_than_the_currency(document: dict[str, object]) -> None:
-    found = price_document(**document)  # type: ignore[arg-type]
+def test_figures_have_no_more_decimals_than_the_currency(document: dict[str, Any]) -> None:
+    found = price_document(**document)
     unit = unit_of(str(document["currency_code"]))
     for line in found.lines:
         for figure in (line.list_amount, line.discount, line.document_discount, line.net, line.tax, line.gross):
@@ -169,6 +168,34 @@ def test_a_discount_of_more_than_the_whole_document_is_refused() -> None:
     with pytest.raises(DiscountTooHigh) as refused:
         price_document([DocumentLine(Decimal(10))], "CNY", discount=Discount(amount=Decimal("10.01")))
     assert refused.value.line is None
+
+
+# --- bundles
+
+parts_of = st.lists(st.builds(DocumentPart, st.decimals(0, 1000, places=4), rates), min_size=1, max_size=5).filter(
+    lambda parts: any(part.weight for part in parts)
+)
+
+
+@given(documents, parts_of)
+def test_a_bundle_comes_to_what_its_parts_come_to_each_at_its_own_rate(
+    document: dict[str, Any], parts: list[DocumentPart]
+) -> None:
+    lines = document["lines"]
+    first, *others = lines
+    bundle = DocumentLine(first.amount, first.discount, parts=tuple(parts))
+    found = price_document(**document | {"lines": [bundle, *others]})
+    plain = price_document(**document)
+    line, unit, included = found.lines[0], unit_of(str(document["currency_code"])), document["prices_include_tax"]
+    assert (line.list_amount, line.discount) == (plain.lines[0].list_amount, plain.lines[0].discount)
+    assert (sum(part.net for part in line.parts), sum(part.tax for part in line.parts)) == (line.net, line.tax)
+    left, weights = line.list_amount - line.discount - line.document_discount, sum(part.weight for part in parts)
+    for part, share in zip(parts, line.parts, strict=True):
+        amount = Fraction(share.net + share.tax if included else share.net)
+        assert abs(amount - Fraction(left) * Fraction(part.weight) / Fraction(weights)) <= unit * 3 / 2
+        assert amount == 0 or part.weight
+        if document["tax_rounding"] is TaxRounding.LINE:
+            assert Fraction(share.tax) == tax_of(amount, part.tax_percent, unit, included=bool(included))
 
 
 # --- splitting

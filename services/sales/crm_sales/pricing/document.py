@@ -5,7 +5,7 @@ that is shown is the difference of two figures that are shown. What belongs to t
 that lines add up to it, and each can be credited alone. What a bundle comes to is split over its parts in the same way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -75,10 +75,7 @@ class PartAmounts:
 
 @dataclass(frozen=True, slots=True)
 class LineAmounts:
-    """What a line comes to. `list_amount - discount - document_discount` is net, or gross where prices include tax.
-
-    One without parts has its own net and tax as the only ones in `parts`.
-    """
+    """What a line comes to. `list_amount - discount - document_discount` is net, or gross where prices include tax."""
 
     list_amount: Decimal
     discount: Decimal
@@ -146,11 +143,9 @@ def price_document(
     taxes = taxes_of(taxed, tax_rounding, included=prices_include_tax)
     nets = [amount - tax if prices_include_tax else amount for (_, amount), tax in zip(taxed, taxes, strict=True)]
     unit = Decimal(1).scaleb(-digits)
-    figures = iter([PartAmounts(net * unit, tax * unit) for net, tax in zip(nets, taxes, strict=True)])
+    figures = zip(nets, taxes, strict=True)
     priced = tuple(
-        line_amounts(
-            before * unit, (before - amount) * unit, share * unit, list(islice(figures, max(len(line.parts), 1)))
-        )
+        line_amounts(line, before, before - amount, share, figures, unit)
         for line, before, amount, share in zip(lines, listed, own, shares, strict=True)
     )
     return DocumentAmounts(
@@ -171,12 +166,17 @@ def taxed_of(line: DocumentLine, amount: int) -> list[Taxed]:
     return [(part.tax_percent, share) for part, share in zip(line.parts, shares, strict=True)]
 
 
-def line_amounts(before: Decimal, off: Decimal, share: Decimal, figures: Sequence[PartAmounts]) -> LineAmounts:
-    """A line, whose own figures are those of its parts together, if it has any."""
-    if len(figures) == 1:
-        return LineAmounts(before, off, share, figures[0].net, figures[0].tax, tuple(figures))
-    net, tax = sum((each.net for each in figures), ZERO), sum((each.tax for each in figures), ZERO)
-    return LineAmounts(before, off, share, net, tax, tuple(figures))
+def line_amounts(
+    line: DocumentLine, before: int, off: int, share: int, figures: Iterator[tuple[int, int]], unit: Decimal
+) -> LineAmounts:
+    """A line; its net and tax, or those of its parts, are the next of the `figures`."""
+    if not line.parts:
+        net, tax = next(figures)
+        return LineAmounts(before * unit, off * unit, share * unit, net * unit, tax * unit)
+    parts = list(islice(figures, len(line.parts)))
+    net, tax = sum(net for net, _ in parts), sum(tax for _, tax in parts)
+    shown = tuple(PartAmounts(net * unit, tax * unit) for net, tax in parts)
+    return LineAmounts(before * unit, off * unit, share * unit, net * unit, tax * unit, shown)
 
 
 def discounted(number: int, line: DocumentLine, digits: int) -> int:
@@ -210,7 +210,8 @@ def taxes_of(taxed: Sequence[Taxed], tax_rounding: TaxRounding, *, included: boo
 
     Of what includes it, the net is what is rounded, and the tax is the rest.
     """
-    rates = [percent_units(percent) for percent, _ in taxed]
+    units = {percent: percent_units(percent) for percent in {percent for percent, _ in taxed}}
+    rates = [units[percent] for percent, _ in taxed]
     taxes = [tax_on(amount, rate, included=included) for (_, amount), rate in zip(taxed, rates, strict=True)]
     if tax_rounding is TaxRounding.LINE:
         return taxes
