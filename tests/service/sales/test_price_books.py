@@ -283,6 +283,27 @@ async def test_nobody_makes_a_book_for_an_account_that_they_do_not_see(
     assert made.account_id == account_id
 
 
+async def test_what_an_account_pays_is_seen_as_far_as_a_scope_reaches_the_account(
+    catalogue: Catalogue, sales: Running, user: User
+) -> None:
+    rep = await sales.user(user.tenant_id, grants=dict.fromkeys(READS, Scope.OWN) | {"products.read": Scope.ALL})
+    own_id, other_id = await known_account(sales, user.tenant_id, rep), await known_account(sales, user.tenant_id, user)
+    product = await catalogue.product("P")
+    await catalogue.tax_rate("13")
+    for name, account_id in (("own", own_id), ("other", other_id)):
+        book = await catalogue.book(name, audience=Book.AUDIENCE_ACCOUNT, account_id=account_id)
+        await catalogue.price(book, product, ("0", "5"))
+    await catalogue.price(await catalogue.book("everyone"), product, ("0", "9"))
+    books = await catalogue.books.ListPriceBooks(pb.ListPriceBooksRequest(), metadata=rep.metadata)
+    assert {each.display_name for each in books.price_books} == {"own", "everyone"}
+    prices = await catalogue.prices.ListPrices(prices_pb2.ListPricesRequest(), metadata=rep.metadata)
+    assert {each.price_book_name for each in prices.prices} == {"own", "everyone"}
+    line = Line(product_id=product.id, quantity="1")
+    assert (await catalogue.ask([line], by=rep, account_id=own_id)).net_amount == cny("5.00")
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await catalogue.ask([line], by=rep, account_id=other_id)
+
+
 async def test_what_a_restricted_account_pays_is_seen_by_those_to_whom_it_is_open(
     catalogue: Catalogue, sales: Running, user: User
 ) -> None:

@@ -1,20 +1,22 @@
-"""Price books, declared. One of a restricted account is seen by those to whom the account is open."""
+"""Price books, declared. One for an account is seen with the account."""
 
 from crm.sales.v1 import events_pb2 as events
 from crm.sales.v1 import price_books_pb2 as pb
 from crm_kit.identity.access import Scope
-from crm_kit.resource.reach import at_open
+from crm_kit.resource.reach import at_open, at_owned
 from crm_kit.resource.writing import Resource
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_, or_, true
 
 from crm_sales.accounts.tables import accounts
 from crm_sales.price_books.model import BookState, PriceBook
 from crm_sales.price_books.tables import price_books
 
 
-def is_open(scope: Scope) -> ColumnElement[bool]:
-    """Whether a book is at no account that is restricted from the actor."""
-    return at_open(price_books, price_books.c.account_id, accounts, scope)
+def is_seen(scope: Scope) -> ColumnElement[bool]:
+    """Those for an account as far as the scope reaches the account, if it is open to the actor; all others anyhow."""
+    account_id = price_books.c.account_id
+    reached = true() if scope is Scope.ALL else at_owned(price_books, account_id, accounts, scope)
+    return or_(account_id.is_(None), and_(reached, at_open(price_books, account_id, accounts, scope)))
 
 
 PRICE_BOOKS = Resource(
@@ -24,7 +26,7 @@ PRICE_BOOKS = Resource(
     message=pb.PriceBook,
     created=events.PriceBookCreated,
     updated=events.PriceBookUpdated,
-    visible=is_open,
+    visible=is_seen,
     shared=True,
     hidden={"state": {BookState.ARCHIVED}},
     verbs={

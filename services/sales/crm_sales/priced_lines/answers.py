@@ -10,12 +10,12 @@ from crm_kit.errors import InvalidArgument, invalid_field
 from crm_kit.money import Money, check_range
 
 from crm_sales.price_books.model import Audience
-from crm_sales.priced_lines.model import WHOLE, ZERO, Catalogue, Draft, Part, Question, drafted, total_cost
-from crm_sales.pricing.document import DiscountTooHigh, DocumentAmounts, LineAmounts, PartAmounts, price_document
+from crm_sales.priced_lines.model import WHOLE, ZERO, Draft, Part, Question, total_cost
+from crm_sales.pricing.document import DiscountTooHigh, DocumentAmounts, PartAmounts, price_document
 from crm_sales.pricing.selection import Rejected
 
-# Lines and parts of bundles together: as many as are reckoned within milliseconds.
-MAX_PRODUCTS = 1000
+# Of a line so many price books that were not taken are told, the most specific ones.
+MAX_REJECTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,9 @@ class TaxedAmounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """All lines, and what they come to."""
+class Totals:
+    """What all lines come to."""
 
-    lines: tuple[PricedLine, ...]
     rates: tuple[TaxedAmounts, ...]
     discount_amount: Money
     document_discount_amount: Money
@@ -94,12 +93,8 @@ class Answer:
     pricing_date: date
 
 
-def price(question: Question, catalogue: Catalogue) -> Answer:
-    """What all lines cost. InvalidArgument, FailedPrecondition for what cannot be priced."""
-    drafts = list(drafted(question, catalogue))
-    if sum(max(len(draft.parts), 1) for draft in drafts) > MAX_PRODUCTS:
-        detail = f"are more than {MAX_PRODUCTS} products with the parts of bundles"
-        raise invalid_field("lines", "too_many_products", detail, metadata={"most": str(MAX_PRODUCTS)})
+def reckoned(question: Question, drafts: Sequence[Draft]) -> "Answers":
+    """What all lines come to. InvalidArgument for a discount of more than there is."""
     try:
         amounts = price_document(
             [draft.document_line for draft in drafts],
@@ -110,7 +105,7 @@ def price(question: Question, catalogue: Catalogue) -> Answer:
         )
     except DiscountTooHigh as error:
         raise too_high(question, drafts, error.line) from None
-    return Answers(question, drafts, amounts).answer()
+    return Answers(question, drafts, amounts)
 
 
 def too_high(question: Question, drafts: Sequence[Draft], line: int | None) -> InvalidArgument:
@@ -129,16 +124,14 @@ class Answers:
     drafts: Sequence[Draft]
     amounts: DocumentAmounts
 
-    def answer(self) -> Answer:
-        """InvalidArgument for amounts that no message carries."""
+    def totals(self) -> Totals:
+        """What the lines come to. InvalidArgument for amounts that no message carries."""
         amounts = self.amounts
         cost = total_cost([draft.cost for draft in self.drafts])
         margin = None if cost is None else amounts.net - cost
         for figure in (amounts.net, amounts.gross):
             check_range(self.money(figure), field="lines")
-        lines = zip(self.drafts, amounts.lines, strict=True)
-        return Answer(
-            lines=tuple(self.line(draft, figures) for draft, figures in lines),
+        return Totals(
             rates=tuple(
                 TaxedAmounts(each.tax_percent, self.money(each.net), self.money(each.tax)) for each in amounts.rates
             ),
@@ -153,7 +146,9 @@ class Answers:
             pricing_date=self.question.sought.day,
         )
 
-    def line(self, draft: Draft, figures: LineAmounts) -> PricedLine:
+    def line(self, number: int) -> PricedLine:
+        """A line, counted from 0. InvalidArgument for amounts that no message carries."""
+        draft, figures = self.drafts[number], self.amounts.lines[number]
         check_range(self.money(figures.list_amount), field="lines")
         check_range(self.money(figures.gross), field="lines")
         taken = draft.choice.taken
@@ -181,7 +176,7 @@ class Answers:
             gross_amount=self.money(figures.gross),
             cost_amount=self.known(draft.cost),
             margin_amount=self.known(None if draft.cost is None else figures.net - draft.cost),
-            rejected=draft.choice.rejected,
+            rejected=draft.choice.rejected[:MAX_REJECTED],
             cheaper_quantity=None
             if by_hand is not None or not taken
             else taken.price.cheaper_quantity(draft.asked.quantity),

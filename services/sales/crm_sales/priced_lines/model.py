@@ -1,6 +1,6 @@
 """What is asked of prices, and the lines that it makes: the prices that hold, options and parts of bundles, costs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -20,6 +20,8 @@ from crm_sales.pricing.steps import EXACT, price_of
 from crm_sales.products.model import BundlePart, Product, ProductKind, ProductState, ProductVersion
 
 ZERO, WHOLE = Decimal(0), Decimal(100)
+# Lines and parts of bundles together: as many as are reckoned within milliseconds.
+MAX_PRODUCTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +130,36 @@ def weights_of(parts: Sequence[Part]) -> list[Decimal]:
     return listed if any(listed) else [abs(part.quantity) for part in parts]
 
 
-def drafted(question: Question, catalogue: Catalogue) -> Iterator[Draft]:
-    """Each line, and after a bundle the options that it is wanted with."""
-    count = 0
-    for number, line in enumerate(question.lines):
-        place = f"lines[{number}]"
-        product, version = catalogue.version(line.product_id, place)
-        always, options = version.chosen(line.option_product_ids, field=f"{place}.option_product_ids")
-        parts = [part_of(part, line.quantity, question.sought, catalogue, place) for part in always]
-        yield draft_of(line, (product, version), question.sought, catalogue, parts, place)
-        count += 1
-        bundle_line = count
-        for option in options:
-            quantity = EXACT.multiply(option.quantity, line.quantity)
-            asked = LineToPrice(option.product_id, quantity)
-            found = catalogue.version(option.product_id, place)
-            draft = draft_of(asked, found, question.sought, catalogue, [], place)
-            yield replace(draft, bundle_line=bundle_line)
-            count += 1
+def check_size(question: Question, catalogue: Catalogue) -> None:
+    """InvalidArgument for more products than are reckoned in one go."""
+    versions = [product.version_on(catalogue.day) for product in catalogue.products.values()]
+    counts = {product: len(each.parts) for product, each in zip(catalogue.products, versions, strict=True) if each}
+    if sum(max(counts.get(line.product_id, 1), 1) for line in question.lines) > MAX_PRODUCTS:
+        detail = f"are more than {MAX_PRODUCTS} products with the parts of bundles"
+        raise invalid_field("lines", "too_many_products", detail, metadata={"most": str(MAX_PRODUCTS)})
+
+
+def drafts_of(number: int, line: LineToPrice, sought: Sought, catalogue: Catalogue) -> list[Draft]:
+    """A line, and after a bundle the options that it is wanted with."""
+    place = f"lines[{number}]"
+    product, version = catalogue.version(line.product_id, place)
+    always, options = version.chosen(line.option_product_ids, field=f"{place}.option_product_ids")
+    parts = [part_of(part, line.quantity, sought, catalogue, place) for part in always]
+    drafts = [draft_of(line, (product, version), sought, catalogue, parts, place)]
+    for option in options:
+        asked = LineToPrice(option.product_id, EXACT.multiply(option.quantity, line.quantity))
+        drafts.append(draft_of(asked, catalogue.version(option.product_id, place), sought, catalogue, [], place))
+    return drafts
+
+
+def numbered(found: Sequence[Sequence[Draft]]) -> list[Draft]:
+    """All lines one after the other; options say which of these is their bundle, counted from 1."""
+    drafts: list[Draft] = []
+    for line, *options in found:
+        drafts.append(line)
+        number = len(drafts)
+        drafts += [replace(option, bundle_line=number) for option in options]
+    return drafts
 
 
 def draft_of(

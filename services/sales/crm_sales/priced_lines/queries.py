@@ -9,6 +9,7 @@ from uuid import UUID
 
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
+from crm_kit.resource.reading import in_turns
 from sqlalchemy import Select, Uuid, and_, any_, bindparam, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -83,8 +84,9 @@ async def catalogue_of(reader: Reader, lines: Collection[LineToPrice], account_i
     candidates: dict[UUID, list[Candidate]] = {}
     told_since = day - TOLD_FOR
     query = prices_of_products()
-    for row in await reader.all(query, product_ids=list(products), account_id=account_id, told_since=told_since):
-        candidates.setdefault(row["product_id"], []).append(candidate_from(row))
+    rows = await reader.all(query, product_ids=list(products), account_id=account_id, told_since=told_since)
+    for row, candidate in zip(rows, await in_turns(rows, candidate_from), strict=True):
+        candidates.setdefault(row["product_id"], []).append(candidate)
     return Catalogue(products, candidates, await tax_percents(reader, classes, day), day)
 
 

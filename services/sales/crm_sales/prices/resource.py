@@ -6,16 +6,16 @@ from crm_kit.identity.access import Scope
 from crm_kit.resource.writing import Resource
 from sqlalchemy import ColumnElement, exists
 
-from crm_sales.price_books.resource import is_open
+from crm_sales.price_books.resource import is_seen
 from crm_sales.price_books.tables import price_books
 from crm_sales.prices.model import Price, PriceState
 from crm_sales.prices.tables import prices
 
 
-def in_open_book(scope: Scope) -> ColumnElement[bool]:
+def in_seen_book(scope: Scope) -> ColumnElement[bool]:
     """Whether the book of a price is seen."""
     book = (price_books.c.tenant_id == prices.c.tenant_id) & (price_books.c.id == prices.c.price_book_id)
-    return exists().where(book, is_open(scope)).correlate(prices)
+    return exists().where(book, is_seen(scope)).correlate(prices)
 
 
 PRICES = Resource(
@@ -25,7 +25,7 @@ PRICES = Resource(
     message=pb.Price,
     created=events.PriceCreated,
     updated=events.PriceUpdated,
-    visible=in_open_book,
+    visible=in_seen_book,
     shared=True,
     hidden={"state": {PriceState.ARCHIVED}},
     verbs={

@@ -27,7 +27,6 @@ SHARED = (
     "quality_rules",
     "products",
     "tax_rates",
-    "price_books",
 )
 
 
@@ -63,18 +62,18 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **writes(
             "OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations", "saved_views", "dashboards"
         ),
-        **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
+        **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments", "price_books"),
         "calls.dial": "OWN",
     },
     SERVICE_AGENT: {
-        **reads("ALL", *SHARED, "accounts", "orders", "scores"),
+        **reads("ALL", *SHARED, "accounts", "orders", "price_books", "scores"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
         "calls.dial": "ALL",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
     ANALYST: {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
-        **reads("ALL", "roles", "identity_providers", "imports", "feeds", "payments", "scores"),
+        **reads("ALL", "roles", "identity_providers", "imports", "feeds", "payments", "price_books", "scores"),
         "reports.share": "ALL",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
