@@ -25,6 +25,7 @@ from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.openapi.other_routes import other_routes
 from crm_gateway.openapi.reference import Reference, archive_of, made_apart
 from crm_gateway.presence.sharing import Presence
+from crm_gateway.presence.telling import PresenceTelling
 from crm_gateway.problems import Problem, ProblemError, Violation, from_crm_error, internal, unreadable, without_labels
 from crm_gateway.routes import (
     account_360,
@@ -137,6 +138,7 @@ def create_app(
     pages.state.streams = streams = Streams(settings, offer.event_types, channels)
     pages.state.current_users = events.CurrentUsers(served, channels)
     pages.state.presence = present = Presence(settings.nats_url)
+    streams.accompany(PresenceTelling(present, streams.viewers, offer.event_types))
     pages.state.presence_places = presence.Places(served, channels, pages.state.current_users)
     pages.state.file_places = Places(served, channels)
     pages.state.large_answers = large = LargeAnswers()

@@ -17,6 +17,27 @@ def nobody_waits_with_a_connection() -> Iterator[Held]:
     assert not held.found, "\n".join(held.found)
 
 
+# How long a tenant's turn, a trial and an answer that is put together may take.
+BOUNDS = (
+    "crm_kit.reports.sending.A_TENANTS_SECONDS",
+    "crm_kit.automation.due.job.A_TENANTS_SECONDS",
+    "crm_kit.jobs.trying.TRY_SECONDS",
+    "crm_gateway.routes.account_360.DEADLINE_SECONDS",
+    "crm_gateway.routes.approvals.DEADLINE_SECONDS",
+    "crm_gateway.routes.tasks.DEADLINE_SECONDS",
+)
+A_BUSY_MACHINES_SECONDS = 60.0
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_much_as_on_an_idle_machine() -> Iterator[None]:
+    """Is done within these bounds, however busy the machine is. Tests of a bound set it themselves."""
+    with pytest.MonkeyPatch.context() as patched:
+        for bound in BOUNDS:
+            patched.setattr(bound, A_BUSY_MACHINES_SECONDS)
+        yield
+
+
 @pytest.fixture(scope="session")
 async def servers() -> AsyncIterator[Servers]:
     async with servers_for_tests() as started:

@@ -2,8 +2,9 @@
 
 import enum
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 LASTS_SECONDS = 30.0
@@ -74,20 +75,27 @@ class _Heard:
     time: float
 
 
+Changed = Callable[[Record], None]
 Key = TypeVar("Key")
 Windows = TypeVar("Windows", bound=MutableMapping[_Window, None])
 
 
 class _Tenant:
-    """Windows of one tenant, the one first that was heard of longest ago; the same by record and by user."""
+    """Windows of one tenant, the one first that was heard of longest ago; the same by record and by user.
 
-    def __init__(self) -> None:
+    `changed` is called with each record at which somebody comes, goes, or does something else than before.
+    """
+
+    def __init__(self, changed: Changed) -> None:
+        self._changed = changed
         self.windows: OrderedDict[_Window, _Heard] = OrderedDict()
         self.at: dict[Record, dict[_Window, None]] = {}
         self.of: dict[str, OrderedDict[_Window, None]] = {}
 
     def put(self, window: _Window, heard: _Heard) -> None:
-        self.remove(window)
+        known = self._take_out(window)
+        if known is None or known.activity is not heard.activity:
+            self._changed(window.record)
         self.windows[window] = heard
         self.at.setdefault(window.record, {})[window] = None
         own = self.of.setdefault(window.user_id, OrderedDict())
@@ -98,10 +106,15 @@ class _Tenant:
             self.remove(next(iter(self.windows)))
 
     def remove(self, window: _Window) -> None:
-        if self.windows.pop(window, None) is None:
-            return
-        _take_out(self.at, window.record, window)
-        _take_out(self.of, window.user_id, window)
+        if self._take_out(window) is not None:
+            self._changed(window.record)
+
+    def _take_out(self, window: _Window) -> _Heard | None:
+        heard = self.windows.pop(window, None)
+        if heard is not None:
+            _take_out(self.at, window.record, window)
+            _take_out(self.of, window.user_id, window)
+        return heard
 
     def expire(self, now: float) -> None:
         while self.windows:
@@ -115,12 +128,16 @@ class Board:
     """Everybody of whom a beat has been heard within the last 30 seconds, by tenant; `now` never goes back."""
 
     def __init__(self) -> None:
+        # Those at which somebody has come or gone since they were taken; None where nobody takes them.
+        self._changed: dict[tuple[str, Record], None] | None = None
         self._tenants: dict[str, _Tenant] = {}
         self._next_sweep = float("-inf")
 
     def hear(self, beat: Beat, now: float) -> None:
         """Somebody says what they do; LEFT takes the window away at once."""
-        tenant = self._tenants.setdefault(beat.tenant_id, _Tenant())
+        tenant = self._tenants.get(beat.tenant_id)
+        if tenant is None:
+            tenant = self._tenants[beat.tenant_id] = _Tenant(partial(self._note, beat.tenant_id))
         window = _Window(beat.user_id, beat.client_id, beat.record)
         if beat.activity is Activity.LEFT:
             tenant.remove(window)
@@ -139,6 +156,30 @@ class Board:
                 found[each.user_id] = each
         order = sorted(found.values(), key=lambda each: (each.activity, each.user_name, each.user_id))
         return order[:MAX_SHOWN]
+
+    def users_at(self, tenant_id: str, record: Record) -> set[str]:
+        """Who is at a record, by their ids."""
+        tenant = self._tenants.get(tenant_id)
+        return set() if tenant is None else {each.user_id for each in tenant.at.get(record, ())}
+
+    def watch(self) -> None:
+        """Note from now on where somebody comes or goes, for `take_changed`."""
+        self._changed = {}
+
+    def unwatch(self) -> None:
+        self._changed = None
+
+    def take_changed(self, now: float) -> list[tuple[str, Record]]:
+        """The tenants and records at which somebody has come or gone since it was last asked."""
+        self._sweep("", now)
+        found = list(self._changed or ())
+        if found:
+            self._changed = {}
+        return found
+
+    def _note(self, tenant_id: str, record: Record) -> None:
+        if self._changed is not None:
+            self._changed[tenant_id, record] = None
 
     def __len__(self) -> int:
         return sum(len(each.windows) for each in self._tenants.values())

@@ -49,7 +49,29 @@ class Presence:
         """Who is at a record besides the user."""
         with contextlib.suppress(*AWAY):
             await self._connected()
+        return self.others_known(tenant_id, record, user_id)
+
+    def users_at(self, tenant_id: str, record: Record) -> set[str]:
+        """The ids of those who are at a record."""
+        return self._board.users_at(tenant_id, record)
+
+    def others_known(self, tenant_id: str, record: Record, user_id: str) -> list[Present]:
+        """As `others`, by what has been heard."""
         return self._board.others(tenant_id, record, user_id, self.clock())
+
+    def watch(self) -> None:
+        """Note where somebody comes or goes, for `take_changed`."""
+        self._board.watch()
+
+    def unwatch(self) -> None:
+        """Note it no more."""
+        self._board.unwatch()
+
+    async def take_changed(self) -> list[tuple[str, Record]]:
+        """The tenants and records at which somebody has come or gone since it was last asked."""
+        with contextlib.suppress(*AWAY):
+            await self._connected()
+        return self._board.take_changed(self.clock())
 
     async def close(self) -> None:
         """Leave the broker."""

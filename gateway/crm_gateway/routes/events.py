@@ -37,7 +37,8 @@ _PARAMETERS = [
     {
         "name": TYPES,
         "in": "query",
-        "description": "Only events of these types, separated by commas; the metadata of a collection names its own.",
+        "description": "Only events of these types, separated by commas; the metadata of a collection names its own, "
+        "and `presence` stands for who is at a record.",
         "schema": {"type": "string", "pattern": r"^[a-z0-9_.]+(,[a-z0-9_.]+)*$"},
         "example": "opportunity.moved,opportunity.won",
     },
@@ -93,8 +94,10 @@ OPERATION = {
     "description": "Events say what was changed, not to what: who wants to know reads the record. `ready` says that "
     "all that was missed has been told, and that what follows happens now; `reset`, that events may be missing before "
     "it, so that records have to be read anew; `heartbeat`, that nothing else happened; `expired`, that the token, the "
-    "session or the user has ended, and the stream with it. The answer ends with the token; come back with the `id` of "
-    "the last event.\nReasons: INVALID_ARGUMENT, UNAUTHENTICATED, RATE_LIMITED, UNAVAILABLE.",
+    "session or the user has ended, and the stream with it. `presence` tells those who have said that they are at a "
+    "record (`SayPresent`) who else is there now: `collection`, `record_id` and `present`; it has no `id` of its own, "
+    "and is not told again. The answer ends with the token; come back with the `id` of the last event.\n"
+    "Reasons: INVALID_ARGUMENT, UNAUTHENTICATED, RATE_LIMITED, UNAVAILABLE.",
     "x-permission": "authenticated",
     "parameters": _PARAMETERS,
     "responses": answer_of({"text/event-stream": {"schema": _EVENT}}),

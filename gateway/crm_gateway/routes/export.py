@@ -6,9 +6,9 @@ list, a row that is inserted meanwhile is neither doubled nor skipped, and no mo
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import tzinfo
-from functools import cache, partial
+from functools import cached_property, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from crm_kit.spreadsheets import xlsx_file
 from crm_kit.zones import check_zone
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 from crm_gateway.admission import Admission
 from crm_gateway.channels import Call, Channels, Metadata, Reply
@@ -30,17 +30,16 @@ from crm_gateway.large_answers import LargeAnswers
 from crm_gateway.long_work import on_thread, turn_of
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.pages import read_page
-from crm_gateway.problems import LabelsOf, Problem, ProblemError, from_rpc_error, malformed
+from crm_gateway.problems import Problem, ProblemError, from_rpc_error, malformed
 from crm_gateway.protojson.encoder import Encode, Encoders
 from crm_gateway.protojson.fields import message_of
 from crm_gateway.tenant_zone import TenantZones
-from crm_gateway.texts.catalogue import LANGUAGES, Language, asked_language
+from crm_gateway.texts.catalogue import Language, asked_language
 from crm_gateway.transcode.dispatch import metadata_of
 from crm_gateway.transcode.inclusion import INCLUDE
 from crm_gateway.transcode.operations import Operation
-from crm_gateway.transcode.requests import RequestReader, parse_query
+from crm_gateway.transcode.requests import parse_query
 from crm_gateway.transcode.views import FIELDS
-from crm_gateway.translation.answers import Translate
 
 PAGE_SIZE = 200
 PAGE_SECONDS = 30.0
@@ -61,44 +60,60 @@ Read = Callable[[Call, Any, Metadata, float], Awaitable[Reply]]
 router = APIRouter()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class ListedCollection:
-    """A collection that can be exported: its list, and the columns of its records, as each language has them."""
+    """A collection that can be exported: its list, and what its records are written with, made when first asked for."""
 
-    # The field of a page that holds its records.
-    field: str
-    call: Call
-    reader: RequestReader
-    encode: Encode
-    languages: Mapping[Language | None, tuple[Column, ...]]
-    path: str
-    labels_of: LabelsOf
-    # Puts what a page says in words into a language; None where it says nothing.
-    translate: Translate | None
-    service: str
-    columns: tuple[Column, ...] = ()
-    language: Language = "en"
-    # Whose clocks instants are told by; those of UTC when None.
-    zone: tzinfo | None = None
+    operation: Operation
+    channels: Channels
+    encoders: Encoders
+    columns: dict[Language | None, tuple[Column, ...]] = field(default_factory=dict)
+    """Those of the contract, for people of a language, and for programs under None."""
+
+    @cached_property
+    def records(self) -> FieldDescriptor:
+        """The field of a page that holds the records."""
+        return records_in(self.operation)[0]
+
+    @cached_property
+    def call(self) -> Call:
+        return self.channels.call_of(self.operation.rpc)
+
+    @cached_property
+    def encode(self) -> Encode:
+        """A record as JSON values."""
+        return self.encoders.of(message_of(self.records))
 
     def columns_for(
         self, language: Language | None, custom_fields: Collection[Any], *, words: Language
     ) -> list[Column]:
-        """All columns. Programs read paths; people, who ask for a language, read labels.
+        """All columns. Programs read paths; people, who ask for a language, read labels. First it takes up to 30 ms.
 
         Custom fields are called as in the language `words` in either case.
         """
-        shown = self.languages[language]
+        if language not in self.columns:
+            self.columns[language] = tuple(columns_of(message_of(self.records), language))
+        shown = self.columns[language]
         columns = list(shown if language is None else called(shown, language, custom_fields))
         return columns + list(custom_columns(custom_fields, words, columns, by_label=language is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCollection:
+    """A collection as a caller wants to see it. Instants are told by the clocks of the zone; UTC when None."""
+
+    listed: ListedCollection
+    columns: tuple[Column, ...]
+    language: Language
+    zone: tzinfo | None = None
 
     def write(self, file: File, page: Any) -> bytes:
         """The file's bytes of a page. It takes a while: texts can be long."""
         kinds = [column.kind for column in self.columns]
-        if self.translate is not None:
-            self.translate(page, self.language, self.labels_of)
-        for record in getattr(page, self.field):
-            values = self.encode(record) if self.zone is None else in_zone(self.encode(record), self.zone)
+        encode = self.listed.encode
+        self.listed.operation.put_into(self.language, page)
+        for record in getattr(page, self.listed.records.name):
+            values = encode(record) if self.zone is None else in_zone(encode(record), self.zone)
             file.write([column.read(values) for column in self.columns], kinds)
         return file.take()
 
@@ -135,10 +150,12 @@ def listed_collections(operations: Iterable[Operation], channels: Channels) -> d
     for each in operations:
         name = each.binding.template.removeprefix("/v1/")
         is_list = (
-            each.binding.verb == "GET" and each.rpc.name.startswith("List") and "page_token" in each.reader.parameters
+            each.binding.verb == "GET"
+            and each.rpc.name.startswith("List")
+            and "page_token" in each.rpc.request.fields_by_name
         )
         if is_list and len(records_in(each)) == 1 and (COLLECTION.fullmatch(name) or OF_COLLECTION.fullmatch(name)):
-            found[name] = listed_by(each, channels, encoders)
+            found[name] = ListedCollection(each, channels, encoders)
     return found
 
 
@@ -148,30 +165,7 @@ def records_in(operation: Operation) -> list[FieldDescriptor]:
     return [field for field in fields if field.is_repeated and field.message_type is not None]
 
 
-def listed_by(operation: Operation, channels: Channels, encoders: Encoders) -> ListedCollection:
-    """What an operation lists: the first of the fields of its answer that hold several records."""
-    records = records_in(operation)[0]
-    resource = message_of(records)
-    return ListedCollection(
-        records.name,
-        channels.call_of(operation.rpc),
-        operation.reader,
-        encoders.of(resource),
-        columns_in_all_languages(resource),
-        operation.binding.template,
-        operation.labels_of,
-        operation.translate,
-        operation.rpc.owner,
-    )
-
-
-@cache
-def columns_in_all_languages(resource: Descriptor) -> dict[Language | None, tuple[Column, ...]]:
-    """The columns of a record's file, for programs and for people of each language."""
-    return {language: tuple(columns_of(resource, language)) for language in (None, *LANGUAGES)}
-
-
-async def content_of(collection: ListedCollection, file: File, first: Any, pages: Pages) -> AsyncIterator[bytes]:
+async def content_of(collection: ShownCollection, file: File, first: Any, pages: Pages) -> AsyncIterator[bytes]:
     """The file's bytes, page by page. A page that fails breaks the connection off: half a file is no answer."""
     file.write([column.heading for column in collection.columns])
     page, first = first, None
@@ -285,17 +279,17 @@ async def exported(name: str, request: Request) -> Response:
     make, media = FILES[asked.format]
     metadata = metadata_of(exchange)
     custom_fields: CustomFieldLists = request.app.state.custom_fields
-    own = await custom_fields.read(listed.path, metadata, PAGE_SECONDS)
+    own = await custom_fields.read(listed.operation.binding.template, metadata, PAGE_SECONDS)
     language = asked_language(exchange.headers.get(b"accept-language"))
-    columns = listed.columns_for(language, own, words=exchange.language)
+    columns = await on_thread(partial(listed.columns_for, language, own, words=exchange.language))
     zone = asked.zone
     if zone is None and language is not None:
         zones: TenantZones = request.app.state.tenant_zones
         zone = await zones.read(metadata, PAGE_SECONDS)
-    listed = replace(listed, columns=asked.columns(columns), language=exchange.language, zone=zone)
-    asked_for = listed.reader.read((), asked.query, None)
+    shown = ShownCollection(listed, asked.columns(columns), exchange.language, zone)
+    asked_for = listed.operation.reader.read((), asked.query, None)
     asked_for.page_size = PAGE_SIZE
-    pages = Pages(listed.service, listed.call, asked_for, exchange, request.app.state.large_answers)
+    pages = Pages(listed.operation.rpc.owner, listed.call, asked_for, exchange, request.app.state.large_answers)
     # Whatever is wrong with the request is said before the answer begins.
     first = await pages.next()
     headers = {
@@ -305,7 +299,7 @@ async def exported(name: str, request: Request) -> Response:
     }
     if exchange.verb == "HEAD":
         return Response(media_type=media, headers=headers)
-    return StreamingResponse(content_of(listed, make(), first, pages), media_type=media, headers=headers)
+    return StreamingResponse(content_of(shown, make(), first, pages), media_type=media, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)

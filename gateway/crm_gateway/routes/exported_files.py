@@ -4,7 +4,8 @@ What is kept of an export are its records. The file is written of them as that o
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,11 +17,12 @@ from fastapi.responses import StreamingResponse
 
 from crm_gateway.channels import Call, Channels, Metadata, Reply
 from crm_gateway.exchange import EXCHANGE_KEY, Exchange
+from crm_gateway.long_work import on_thread
 from crm_gateway.openapi.other_routes import answer_of
 from crm_gateway.problems import Problem, ProblemError
 from crm_gateway.protojson.encoder import Encoders
 from crm_gateway.routes.attachments import admitted, in_path, in_query
-from crm_gateway.routes.export import FILES, ListedCollection, Pages, content_of, listed_by
+from crm_gateway.routes.export import FILES, ListedCollection, Pages, ShownCollection, content_of
 from crm_gateway.texts.catalogue import Language
 from crm_gateway.transcode.operations import Operation
 
@@ -62,8 +64,8 @@ class ExportedFiles:
         of_paths = {each.binding.template: each for each in operations if each.binding.verb == "GET"}
         self._exported: Mapping[str, Exported] = {
             path.split("/")[3]: Exported(
-                listed_by(of_paths[path.removesuffix(LINKED) + RECORDS], channels, encoders),
-                listed_by(operation, channels, encoders),
+                ListedCollection(of_paths[path.removesuffix(LINKED) + RECORDS], channels, encoders),
+                ListedCollection(operation, channels, encoders),
             )
             for path, operation in of_paths.items()
             if path.endswith(LINKED)
@@ -84,11 +86,11 @@ async def download(request: Request, collection: str, id: UUID, link: str = "") 
     await admitted(request, exchange, public=bool(link))
     files: ExportedFiles = request.app.state.exported_files
     listed = files.of(collection, linked=bool(link))
-    asked = listed.reader.new()
+    asked = listed.operation.reader.new()
     asked.id = str(id)
     if link:
         asked.link = link
-    pages = Pages(listed.service, listed.call, asked, exchange, request.app.state.large_answers, read_part)
+    pages = Pages(listed.operation.rpc.owner, listed.call, asked, exchange, request.app.state.large_answers, read_part)
     first = await pages.next()
     if link:
         # It has held: what the file takes of the gateway is the share of its tenant, as with a token.
@@ -101,11 +103,11 @@ async def download(request: Request, collection: str, id: UUID, link: str = "") 
     }
     if exchange.verb == "HEAD":
         return Response(media_type=media, headers=headers)
-    content = content_of(as_asked(listed, first), make(), first, pages)
+    content = content_of(await on_thread(partial(as_asked, listed, first)), make(), first, pages)
     return StreamingResponse(content, media_type=media, headers=headers)
 
 
-def as_asked(listed: ListedCollection, first: Any) -> ListedCollection:
+def as_asked(listed: ListedCollection, first: Any) -> ShownCollection:
     """With the columns, the language and the clocks that the export was asked for; `first` is its first part.
 
     A custom field that was put away since has no column.
@@ -116,7 +118,7 @@ def as_asked(listed: ListedCollection, first: Any) -> ListedCollection:
     columns = listed.columns_for(language, list(first.custom_fields), words=words)
     shown = [each for path in file.fields for each in columns if f"{each.path}.".startswith(f"{path}.")]
     zone = ZoneInfo(file.time_zone) if file.time_zone else None
-    return replace(listed, columns=tuple(shown if file.fields else columns), language=words, zone=zone)
+    return ShownCollection(listed, tuple(shown if file.fields else columns), words, zone)
 
 
 async def read_part(call: Call, request: Any, metadata: Metadata, seconds: float) -> Reply:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import orjson
 from crm.customer.v1 import roles_pb2, users_pb2
 from crm.metadata.v1 import metadata_pb2 as pb
 from crm_kit.field_rights import is_hidden, telling_of
@@ -47,16 +48,19 @@ UNLISTED = {"filterable": False, "facetable": False}
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A collection as it is for everybody: its metadata in JSON, and the permissions that it needs."""
+    """A collection as it is for everybody: its metadata, and the permissions that it needs.
 
-    values: dict[str, Any]
+    All of them take 1 MB as text, and seven times as much as objects.
+    """
+
+    text: bytes
     permissions: tuple[str, ...]
 
 
 def descriptions_of(contract: Contract) -> dict[str, Description]:
     """Of every collection, by its name."""
     encode = Encoders().of(pb.CollectionMetadata.DESCRIPTOR)
-    return {each.name: Description(encode(each), permissions_of(each)) for each in collections_of(contract)}
+    return {each.name: Description(json_bytes(encode(each)), permissions_of(each)) for each in collections_of(contract)}
 
 
 class MetadataDocuments:
@@ -89,8 +93,13 @@ class MetadataDocuments:
         found: users_pb2.CurrentUser = reply.message
         return found
 
+    @property
+    def size(self) -> int:
+        """Of all collections, in bytes."""
+        return sum(len(each.text) for each in self._descriptions.values())
+
     def all(self, caller: users_pb2.CurrentUser) -> dict[str, Any]:
-        """Every collection."""
+        """Every collection; it takes some 20 ms."""
         return {"collections": [shown_to(caller, self.one(name, caller.grants)) for name in self._descriptions]}
 
     def one(self, name: str, grants: Grants) -> dict[str, Any]:
@@ -99,7 +108,7 @@ class MetadataDocuments:
         if name not in self._descriptions:
             raise ProblemError(Problem(404, "COLLECTION_NOT_FOUND"))
         found = self._descriptions[name]
-        return {**found.values, "grants": granted(found.permissions, grants)}
+        return {**orjson.loads(found.text), "grants": granted(found.permissions, grants)}
 
     async def custom_fields(self, found: dict[str, Any], exchange: Exchange) -> Sequence[Any]:
         """The fields that the caller's tenant has added to a collection; none where the caller may not read it."""
@@ -248,17 +257,17 @@ async def _answer(request: Request, name: str) -> Response:
     await admission.admit(exchange)
     selection = _selection(exchange.query)
     caller = await documents.caller(exchange)
-    found = documents.one(name, caller.grants) if name else documents.all(caller)
-    custom = await documents.custom_fields(found, exchange) if name else []
+    found = documents.one(name, caller.grants) if name else None
+    custom = [] if found is None else await documents.custom_fields(found, exchange)
     picked: Selection | None = selection if name or selection is None else {"collections": selection}
 
     def written() -> bytes:
-        told = documents.with_custom(found, custom)
-        told = shown_to(caller, told) if name else told
+        told = documents.all(caller) if found is None else shown_to(caller, documents.with_custom(found, custom))
         return json_bytes(told if picked is None else _picked(told, picked))
 
     large: LargeAnswers = request.app.state.large_answers
-    body = await large.written(exchange, sum(each.ByteSize() for each in custom), written)
+    size = documents.size if found is None else sum(each.ByteSize() for each in custom)
+    body = await large.written(exchange, size, written)
     etag = hashlib.sha256(body).hexdigest()[:32]
     headers = {"cache-control": "private, no-cache", "etag": f'"{etag}"'}
     if_none_match = exchange.headers.get(b"if-none-match")

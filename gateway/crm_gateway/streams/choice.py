@@ -13,6 +13,8 @@ from crm_gateway.streams.told import Told
 # Of each parameter.
 MAX_VALUES = 200
 TYPES, COLLECTIONS, RECORD = "types", "collections", "record"
+# What streams tell besides events, by names that stand beside those of types.
+PRESENCE = "presence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,14 @@ class Choice:
             and (self.records is None or (told.type.collection, told.record_id) in self.records)
         )
 
+    def takes_aside(self, name: str, collection: str, record_id: str) -> bool:
+        """Whether what is told of a record besides events is wanted."""
+        return (
+            (self.types is None or name in self.types)
+            and (self.collections is None or collection in self.collections)
+            and (self.records is None or (collection, record_id) in self.records)
+        )
+
 
 def choice_of(parameters: Mapping[str, Sequence[str]], types: Iterable[EventType]) -> Choice:
     """What the parameters ask for, each given several times or separated by commas.
@@ -43,7 +53,7 @@ def choice_of(parameters: Mapping[str, Sequence[str]], types: Iterable[EventType
     chosen = [_name(each) for each in chosen]
     records = {each: _record(each, collections) for each in paths}
     violations = [
-        *_unknown(TYPES, "event_type", names, {each.name for each in known}),
+        *_unknown(TYPES, "event_type", names, {PRESENCE, *(each.name for each in known)}),
         *_unknown(COLLECTIONS, "event_collection", chosen, collections),
         *_wrong(RECORD, "record_path", paths, {path for path, each in records.items() if each}),
     ]

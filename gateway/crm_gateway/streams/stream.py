@@ -9,7 +9,7 @@ import structlog
 from crm_gateway.streams.catching_up import CatchingUp, TooOldError
 from crm_gateway.streams.choice import Choice
 from crm_gateway.streams.endings import Identity
-from crm_gateway.streams.inbox import BehindError, Inbox, Reset
+from crm_gateway.streams.inbox import Aside, BehindError, Inbox, Reset
 from crm_gateway.streams.places import BEGINNING, Place, later, place_from
 from crm_gateway.streams.told import Told, frame
 from crm_gateway.streams.viewers import NotKnownError, Viewer
@@ -53,6 +53,11 @@ class OpenStream:
 
     def offer(self, told: Told) -> None:
         self._inbox.put(told)
+
+    def offer_aside(self, aside: Aside) -> None:
+        """Tell it where the reader wants to know of such."""
+        if self._choice.takes_aside(*aside.key):
+            self._inbox.put_aside(aside)
 
     def reset(self, place: Place) -> None:
         self._inbox.put(Reset(place, LOST_PLACE))
@@ -103,6 +108,8 @@ class OpenStream:
             self._has_told_all = False
             if isinstance(item, Reset):
                 await self._reset(item)
+            elif isinstance(item, Aside):
+                await self._tell_aside(item)
             else:
                 await self._tell_all(item)
 
@@ -136,6 +143,10 @@ class OpenStream:
             await self._send(b"".join(each.frame(hidden) for each, hidden in visible))
             self._known_place = visible[-1][0].place
         self._place = fresh[-1].place
+
+    async def _tell_aside(self, aside: Aside) -> None:
+        if await self._viewer.sees(aside.type, aside.record_id) is not None:
+            await self._send(frame(aside.name, aside.data()))
 
     async def _beat(self) -> None:
         """Keep the connection in use, and have the reader know how far they are where nothing was for them."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 from crm_kit.thin_events.types import EventTypes
 
@@ -23,6 +24,18 @@ from crm_gateway.streams.viewers import Viewers
 MAX_SECONDS = 24 * 3600.0
 
 
+class Companion(Protocol):
+    """Tells readers of streams something besides events."""
+
+    def start(self) -> None:
+        """There are streams; it may have been said before."""
+        ...
+
+    def stop(self) -> None:
+        """There is none any more."""
+        ...
+
+
 class Streams:
     """Opens streams within the limits of the settings, and ends them all when the process leaves."""
 
@@ -30,13 +43,18 @@ class Streams:
         self._feed = Feed(settings.nats_url)
         self._follower = Follower(self._feed, types)
         self._catching_up = CatchingUp(self._feed, self._follower, types)
-        self._viewers = Viewers(channels)
+        self.viewers = Viewers(channels)
+        self._companions: list[Companion] = []
         self._heartbeat_seconds = settings.stream_heartbeat
         self._of_all = Share(settings.max_streams, "RATE_LIMITED.streams")
         self._of_tenant = Share(settings.max_streams_per_tenant, "RATE_LIMITED.streams")
         self._of_user = Share(settings.max_streams_per_user, "RATE_LIMITED.streams")
         self._open: set[OpenStream] = set()
         self._is_leaving = False
+
+    def accompany(self, companion: Companion) -> None:
+        """Have something told besides events while there are streams."""
+        self._companions.append(companion)
 
     def take_place(self, exchange: Exchange, identity: Identity) -> None:
         """Count a stream until its exchange ends; ProblemError RATE_LIMITED when there are too many of them."""
@@ -58,11 +76,13 @@ class Streams:
 
     @contextlib.contextmanager
     def _opened(self, exchange: Exchange, identity: Identity, choice: Choice) -> Iterator[OpenStream]:
-        viewer = self._viewers.of(identity)
+        viewer = self.viewers.of(identity)
         stream = OpenStream(identity, choice, viewer, self._catching_up)
         viewer.come(stream, exchange.headers[b"authorization"].decode(), exchange.expire_time)
         self._open.add(stream)
         self._follower.start()
+        for each in self._companions:
+            each.start()
         seconds = min(exchange.expire_time - time.time(), MAX_SECONDS)
         ends = asyncio.get_running_loop().call_later(seconds, stream.end, "TOKEN_EXPIRED")
         gone = asyncio.create_task(_until_gone(exchange, stream))
@@ -75,9 +95,14 @@ class Streams:
             ends.cancel()
             self._open.discard(stream)
             if viewer.go(stream):
-                self._viewers.forget(identity)
+                self.viewers.forget(identity)
             if not self._open:
-                self._follower.stop()
+                self._stop()
+
+    def _stop(self) -> None:
+        self._follower.stop()
+        for each in self._companions:
+            each.stop()
 
     def leave(self) -> None:
         """End all: their readers go on elsewhere."""
@@ -88,7 +113,7 @@ class Streams:
     async def close(self) -> None:
         """Leave the broker."""
         self.leave()
-        self._follower.stop()
+        self._stop()
         await self._feed.close()
 
 

@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence, Set
+from typing import Any, Protocol
 
 import grpc
 import structlog
@@ -20,6 +20,7 @@ from crm_kit.thin_events.model import EventType
 
 from crm_gateway.channels import Channels
 from crm_gateway.streams.endings import Identity
+from crm_gateway.streams.inbox import Aside
 from crm_gateway.streams.told import Told
 
 log = structlog.get_logger(__name__)
@@ -53,22 +54,30 @@ class NotKnownError(Exception):
     """No service knows the user any more."""
 
 
+class Teller(Protocol):
+    """An open stream."""
+
+    def offer_aside(self, aside: Aside) -> None:
+        """Something besides events that its reader may see or not."""
+        ...
+
+
 class Viewer:
     """A user with open streams. Questions go with that of their tokens that holds the longest."""
 
     def __init__(self, check: Check, of_all: Slots, of_tenant: Slots) -> None:
         self._check = check
         self._of_all, self._of_tenant = of_all, of_tenant
-        self._tokens: dict[object, tuple[float, str]] = {}
+        self._tokens: dict[Teller, tuple[float, str]] = {}
         # What was not asked yet, and who asks.
         self._unasked: dict[Kind, dict[str, asyncio.Future[Seen]]] = {}
         self._asking: dict[Kind, asyncio.Task[None]] = {}
 
-    def come(self, stream: object, authorization: str, expire_time: float) -> None:
+    def come(self, stream: Teller, authorization: str, expire_time: float) -> None:
         """A stream has opened with this token."""
         self._tokens[stream] = (expire_time, authorization)
 
-    def go(self, stream: object) -> bool:
+    def go(self, stream: Teller) -> bool:
         """A stream has closed; whether it was the last."""
         self._tokens.pop(stream, None)
         if not self._tokens:
@@ -78,19 +87,30 @@ class Viewer:
 
     async def seen(self, told: Sequence[Told]) -> list[Seen]:
         """Of each event's record what the user may see of it now. NotKnownError when nobody knows them any more."""
-        asked = [self._asked(each) for each in told]
+        asked = [self._asked(each.type, each.record_id) for each in told]
         # Not `gather`: when this stream ends, others may wait for the same.
         await asyncio.wait(asked)
         return [each.result() for each in asked]
 
-    def _asked(self, told: Told) -> "asyncio.Future[Seen]":
-        kind = told.type.collection, told.type.part
+    async def sees(self, type: EventType, record_id: str) -> Seen:
+        """What the user may see now of the record that such events are about. NotKnownError as of `seen`."""
+        asked = self._asked(type, record_id)
+        await asyncio.wait([asked])
+        return asked.result()
+
+    @property
+    def streams(self) -> Collection[Teller]:
+        """Those that are open."""
+        return self._tokens.keys()
+
+    def _asked(self, type: EventType, record_id: str) -> "asyncio.Future[Seen]":
+        kind = type.collection, type.part
         unasked = self._unasked.setdefault(kind, {})
-        if told.record_id not in unasked:
-            unasked[told.record_id] = asyncio.get_running_loop().create_future()
+        if record_id not in unasked:
+            unasked[record_id] = asyncio.get_running_loop().create_future()
         if kind not in self._asking:
-            self._asking[kind] = asyncio.create_task(self._ask(told.type))
-        return unasked[told.record_id]
+            self._asking[kind] = asyncio.create_task(self._ask(type))
+        return unasked[record_id]
 
     async def _ask(self, type: EventType) -> None:
         """Ask until nothing is left to ask of what this type is about; its name does not matter."""
@@ -159,6 +179,10 @@ class Viewers:
         if identity.user_id not in viewers:
             viewers[identity.user_id] = Viewer(self._check, self._of_all, of_tenant)
         return viewers[identity.user_id]
+
+    def find(self, tenant_id: str, user_id: str) -> Viewer | None:
+        """The viewer of a user; None where none of their streams is open."""
+        return self._viewers.get(tenant_id, {}).get(user_id)
 
     def forget(self, identity: Identity) -> None:
         """The last stream of a user has closed."""

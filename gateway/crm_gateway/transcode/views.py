@@ -5,7 +5,7 @@ Both are about a record, or about each record of a list.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -41,8 +41,12 @@ class Views:
         self._records = records_of(answer)
         self._record = answer if self._records is None else message_of(self._records)
         self.references = references_of(self._record, collections)
-        self.whole = View(encoders.of(answer))
         self._selected = lru_cache(REMEMBERED)(self._compiled)
+
+    @cached_property
+    def whole(self) -> View:
+        """All of the answer, and nothing beside it."""
+        return View(self._encoders.of(self._answer))
 
     @property
     def parameters(self) -> frozenset[str]:

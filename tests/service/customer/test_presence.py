@@ -16,7 +16,7 @@ from tests.service.customer.companies import Company, open_company
 from tests.service.customer.customers import new_account
 from tests.service.eventually import eventually
 from tests.service.running import Running, User
-from tests.service.streaming import Listening, listening
+from tests.service.streaming import Listening, Reader, listening, reading
 from tests.service.web import bearer
 
 
@@ -116,3 +116,67 @@ async def test_who_may_not_read_a_record_neither_sees_who_is_there_nor_is_seen(
         assert (await door.says(owner, wrong)).status_code == status
     refused = await door.says(owner, path, "DANCING")
     assert (refused.status_code, [each["field"] for each in refused.json()["errors"]]) == (400, ["activity"])
+
+
+async def shown_on(stream: Reader) -> tuple[str, list[tuple[str, str]]]:
+    """The next record of which a stream tells who is there, and who that is."""
+    told = (await stream.until("presence"))[-1].data
+    return told["record_id"], [(each["user_id"], each["activity"]) for each in told["present"]]
+
+
+async def test_who_is_at_a_record_is_told_on_their_streams_when_others_come_edit_and_go(
+    customer: Running, company: Company, doors: tuple[Door, Door]
+) -> None:
+    one = company.admin
+    two = company.acting(await company.user(await company.role(accounts_read=Scope.ALL)))
+    first, second = doors
+    account = await new_account(customer, one)
+    path = f"/v1/accounts/{account.id}:present"
+    async with reading(second.gateway, two) as stream:
+        await stream.until("ready")
+        await second.says(two, path)
+        assert await shown_on(stream) == (account.id, [])
+        assert "id" not in (await first.says(one, path, client_id="1")).json()
+        assert await shown_on(stream) == (account.id, [(str(one.id), "VIEWING")])
+        # The same again is nothing new; another window is, where it edits.
+        await first.says(one, path, client_id="1")
+        await first.says(one, path, "EDITING", client_id="2")
+        assert await shown_on(stream) == (account.id, [(str(one.id), "EDITING")])
+        await first.says(one, path, "LEFT", client_id="2")
+        assert await shown_on(stream) == (account.id, [(str(one.id), "VIEWING")])
+        # Nobody says a word any more but who reads the stream.
+        second.now += LASTS_SECONDS - 1
+        await second.says(two, path)
+        second.now += 1
+        assert await shown_on(stream) == (account.id, [])
+
+
+async def test_presence_is_told_to_nobody_who_is_not_there_may_not_read_the_record_or_wants_something_else(
+    customer: Running, company: Company, doors: tuple[Door, Door]
+) -> None:
+    one = company.admin
+    role = await company.role(accounts_read=Scope.OWN)
+    reader = company.acting(await company.user(role))
+    door, _ = doors
+    elsewhere, taken, own = [(await new_account(customer, one, owner_id=str(reader.id))).id for _ in range(3)]
+    async with (
+        reading(door.gateway, reader, types="presence") as stream,
+        reading(door.gateway, reader, types="account.updated") as other,
+    ):
+        for each in (stream, other):
+            await each.until("ready")
+        for id in (taken, own):
+            await door.says(reader, f"/v1/accounts/{id}:present")
+            assert await shown_on(stream) == (id, [])
+        given = await door.client.patch(
+            f"/v1/accounts/{taken}", json={"owner_id": str(one.id)}, headers={**bearer(one), "if-match": "*"}
+        )
+        assert given.status_code == 200, given.text
+        for id in (elsewhere, taken, own):
+            await door.says(one, f"/v1/accounts/{id}:present", "EDITING")
+        assert await shown_on(stream) == (own, [(str(one.id), "EDITING")])
+        changed = await door.client.patch(
+            f"/v1/accounts/{own}", json={"short_name": "华信"}, headers={**bearer(one), "if-match": "*"}
+        )
+        assert changed.status_code == 200, changed.text
+        assert {each.name for each in await other.until("account.updated")} == {"account.updated"}

@@ -26,7 +26,7 @@ from crm_kit.mail.server import mail_server
 from crm_kit.paging import PageTokens
 from crm_kit.plumbing import outgoing_mails, report_timers
 from crm_kit.reports.ready import ready_reports
-from crm_kit.reports.sending import ReportSending
+from crm_kit.reports.sending import NOT_MADE, ReportSending
 from crm_kit.reports.servicer import ReportServicer, reported
 from crm_kit.resource.names import Names, named_tables
 from crm_kit.zones import DEFAULT_ZONE
@@ -316,6 +316,30 @@ async def test_what_cannot_be_answered_is_told_and_what_cannot_be_answered_now_i
     later = timedelta(minutes=2) if len(outcomes) == 1 else timedelta(days=1)
     await sending(posting, AHEAD + timedelta(minutes=1) + later).look()
     assert [outcome for outcome, _ in await told(posting, user)] == outcomes
+
+
+async def test_what_fails_by_a_fault_of_ours_is_tried_for_an_hour_and_then_told_and_sent_the_next_time(
+    posting: Running, user: User, reports: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await posting.user(user.tenant_id, grants=READER)
+    await reports.create(user, subscriptions=[to(user, other)], visibility=Report.VISIBILITY_TENANT)
+
+    async def fails(*_: Any) -> Mapping[str, Any]:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ReportServicer, "RunReport", fails)
+        for minutes in (1, 3, 59):
+            await sending(posting, AHEAD + timedelta(minutes=minutes)).look()
+        assert await told(posting, user) == []
+        await sending(posting, AHEAD + timedelta(minutes=62)).look()
+    for each in (user, other):
+        assert [outcome for outcome, _ in await told(posting, each)] == ["FAILED"]
+    texts = {each.text for each in await raised(posting, user.tenant_id) if isinstance(each, NoticeRaised)}
+    assert texts == {NOT_MADE}
+    await sending(posting, AHEAD + timedelta(days=1, minutes=1)).look()
+    for each in (user, other):
+        assert [outcome for outcome, _ in await told(posting, each)] == ["FAILED", ""]
 
 
 async def test_without_a_mail_server_people_are_told_in_the_app(sales: Running, user: User, reports: Reports) -> None:

@@ -115,6 +115,43 @@ def test_the_board_shows_what_the_last_beats_of_each_window_said(told: list[Any]
         assert len(board) == len(alive)
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 80).map(lambda quarters: quarters / 4), st.sampled_from("abc"), st.sampled_from("12"),
+            st.sampled_from([ONE, OTHER]), st.sampled_from(list(Activity)),
+        ),
+        max_size=30,
+    )
+)  # fmt: skip
+def test_it_notes_a_record_whenever_anybody_would_see_something_else_there(told: list[Any]) -> None:
+    board, now, shown = Board(), 0.0, dict[Record, Any]({ONE: {}, OTHER: {}})
+    board.watch()
+    for pause, user, client, record, activity in told:
+        now += pause
+        board.hear(beat(user, activity, at=record, client=client), now)
+        changed = board.take_changed(now)
+        for place in shown:
+            views = {by: seen(board, now, by=by, at=place) for by in "abcd"}
+            if views != (shown[place] or {by: [] for by in "abcd"}):
+                assert ("a", place) in changed
+            shown[place] = views
+        assert board.take_changed(now) == []
+
+
+def test_who_says_the_same_again_changes_nothing_and_nothing_is_noted_for_nobody() -> None:
+    board = Board()
+    board.hear(beat("wang"), 0.0)
+    assert board.take_changed(0.0) == []
+    board.watch()
+    board.hear(beat("wang"), 10.0)
+    assert board.take_changed(10.0) == []
+    assert board.take_changed(10.0 + LASTS_SECONDS) == [("a", ONE)]
+    board.unwatch()
+    board.hear(beat("wang"), 50.0)
+    assert board.take_changed(50.0) == []
+
+
 def test_bytes_that_no_gateway_has_written_are_passed_over() -> None:
     good = msgspec.json.encode(Beat("a", Record("c", "1"), "u", "U", "", VIEWING))
 

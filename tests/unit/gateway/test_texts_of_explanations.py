@@ -1,7 +1,6 @@
 """Why something was decided is told in every language, with what people call its values."""
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -13,7 +12,7 @@ from crm_gateway.channels import Channels
 from crm_gateway.expansion import load_contract
 from crm_gateway.exports.csv_file import CsvFile
 from crm_gateway.problems import from_crm_error, without_labels
-from crm_gateway.routes.export import listed_collections
+from crm_gateway.routes.export import ShownCollection, listed_collections
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
 from crm_gateway.transcode.operations import operations
 from crm_gateway.translation.answers import translator
@@ -174,10 +173,9 @@ def test_an_export_explains_in_the_language_of_the_caller() -> None:
     contract = load_contract()
     channels = Channels(dict.fromkeys({each.owner for each in contract.rpcs}, "127.0.0.1:1"), max_message_bytes=1)
     listed = listed_collections(operations(contract), channels)["orders"]
-    columns = tuple(each for each in listed.languages["zh"] if each.path == "hold_reasons.explanation")
-    written = replace(listed, columns=columns, language="zh").write(
-        CsvFile(), orders_pb2.ListOrdersResponse(orders=[held()])
-    )
+    every_column = listed.columns_for("zh", (), words="zh")
+    columns = tuple(each for each in every_column if each.path == "hold_reasons.explanation")
+    written = ShownCollection(listed, columns, "zh").write(CsvFile(), orders_pb2.ListOrdersResponse(orders=[held()]))
     assert "信用检查未及时答复" in written.decode()
 
 

@@ -7,6 +7,7 @@ subscription has come are one transaction: whatever dies or looks twice, each ha
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -38,10 +39,23 @@ PLACES = 2
 A_TENANTS_SECONDS = 2.0
 # After what was not to be expected, and where too many questions are being answered.
 PAUSE = timedelta(minutes=1)
+# So long after it was due, readers are told that it could not be made, and the next one has its turn.
+TRIED_FOR = timedelta(hours=1)
+NOT_MADE = "the report could not be made; the log of the platform says why"
 
 
 class LostRightsError(Exception):
     """Somebody may not read the report any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A report that is due for somebody; `is_late` when it has been for so long that nothing is tried again."""
+
+    report: Report
+    subscription: Subscription
+    user_id: UUID
+    is_late: bool
 
 
 class ReportSending:
@@ -122,39 +136,38 @@ class ReportSending:
         is_last = subscription.next_recipient(user_id) is None
         done = later(subscription.schedule, timer, due, now=now, zone=zone)
         after = done if is_last else under_way(timer, due, user_id, 1)
-        return await self._send(service, report, subscription, user_id, timer, after)
+        turn = Turn(report, subscription, user_id, now - due.time > TRIED_FOR)
+        return await self._send(service, turn, timer, after)
 
-    async def _send(
-        self,
-        service: ReadSession,
-        report: Report,
-        subscription: Subscription,
-        user_id: UUID,
-        before: Timer,
-        after: Timer,
-    ) -> Timer:
+    async def _send(self, service: ReadSession, turn: Turn, before: Timer, after: Timer) -> Timer:
         """Answer the report as somebody, and keep that they have it, or why not, with how far it has come."""
         now, tenant_id = service.now, service.tenant_id
         try:
-            made = await self._made(report, subscription, user_id, service)
+            made = await self._made(turn, service)
         except LostRightsError:
             async with self._tenants.unit(tenant_id, now) as work:
-                end_for(work, report, subscription, user_id)
+                end_for(work, turn.report, turn.subscription, turn.user_id)
                 # A subscription of nobody is gone, with its timer.
-                if subscription.without(user_id).user_ids:
+                if turn.subscription.without(turn.user_id).user_ids:
                     move_timer(work, before, after)
             return after
         except ResourceExhausted:
             return await self._move(tenant_id, now, before, put_off(before, now + PAUSE))
+        except (Conflict, Unavailable):
+            raise
+        except Exception:
+            if not turn.is_late:
+                raise
+            log.exception("reports.given_up", tenant_id=str(tenant_id), report_id=str(turn.report.id))
+            made = Refused(NOT_MADE)
         async with self._tenants.unit(tenant_id, now) as work:
-            keep_sent(work, report, user_id, made)
+            keep_sent(work, turn.report, turn.user_id, made)
             move_timer(work, before, after)
         return after
 
-    async def _made(
-        self, report: Report, subscription: Subscription, user_id: UUID, service: ReadSession
-    ) -> Sent | Refused:
+    async def _made(self, turn: Turn, service: ReadSession) -> Sent | Refused:
         """The answer as a mail. LostRightsError for who may not have it, ResourceExhausted to be tried again."""
+        report, subscription, user_id = turn.report, turn.subscription, turn.user_id
         actor = await self._reader(report, user_id, service.tenant_id)
         scope = actor.access.scope(self._resources[report.collection].permission)
         reader = ReadSession(self._tenants.database, actor, scope=scope, now=service.now)
