@@ -117,6 +117,9 @@ calls-bench: build ## How soon whose telephone rings knows who it is; writes bui
 duplicates-bench: build ## How well and how soon duplicates are found; writes build/duplicates_bench.json
 	@$(BIN)/python -m tests.load.duplicates_bench
 
+pricing-bench: build ## What 200 lines with discounts and taxes take to reckon; writes build/pricing_bench.json
+	@$(BIN)/python -m tests.load.pricing_bench
+
 import-bench: build ## Rows a second of an import until all have caught up; writes build/import_bench.json
 	@$(BIN)/python -m tests.load.import_bench
 

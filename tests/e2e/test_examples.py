@@ -76,6 +76,13 @@ async def test_an_order_waits_for_the_administrator_once_however_often_it_is_sta
         assert (export["kind"], export["owner_name"]) == ("EXPORT", "Administrator")
         (restricted,) = (await web.get("/v1/accounts", params={"filter": "restricted = true"})).json()["accounts"]
         assert (restricted["display_name"], restricted["restricted_by"]) == (RESTRICTED["display_name"], "HAND")
+        products = (await web.get("/v1/products", params={"filter": 'code = "KIT-R400"'})).json()["products"]
+        line = {"product_id": products[0]["id"], "quantity": "2"}
+        asked = {"currency_code": "CNY", "lines": [line], "account_id": order["account_id"]}
+        priced = (await web.post("/v1/price-books:price", json=asked)).json()
+        assert priced["net_amount"]["amount"] == "117800.00", priced
+        assert priced["lines"][0]["source"]["price_book_name"] == "标准价目表"
+        assert len(priced["lines"][0]["parts"]) == 3
         proposals = (await web.get("/v1/change-proposals/accounts")).json()["change_proposals"]
         assert [(each["state"], each["record_name"]) for each in proposals] == [
             ("PENDING", CUSTOMER["display_name"]),

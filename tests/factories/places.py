@@ -29,15 +29,20 @@ NAMED: Mapping[str, str] = {
     "default_for_role_ids": "roles",
     "deputy_id": "colleagues",
     "endpoint_id": "webhook-endpoints",
+    "excluded_product_ids": "products",
     "feed_id": "feeds",
     "from_id": "people",
     "lead_id": "leads",
     "leader_id": "people",
     "mentioned_user_ids": "people",
     "opportunity_id": "opportunities",
+    "needed_product_ids": "products",
+    "option_product_ids": "products",
     "order_id": "orders",
     "owner_id": "people",
     "pipeline_id": "pipelines",
+    "price_book_id": "price-books",
+    "product_id": "products",
     "report_id": "reports/leads",
     "record_id": "accounts",
     "reports_to_id": "contacts",
@@ -227,6 +232,12 @@ def make_unique(message: Message, text: str) -> None:
             inner.source_id = text
         if field.name == "feed_delivery":
             inner.delivery_id = text
+        if field.name == "product":
+            inner.code = text
+        if field.name == "tax_rate":
+            inner.tax_class = f"T{text[-20:].upper()}"
+        if field.name == "price_book":
+            inner.channel = f"C{text[-20:].upper()}"
 
 
 def open_on_mondays(calendar: Any) -> None:
@@ -279,6 +290,15 @@ def asks_how_many(question: Any) -> None:
     """What every collection can be asked."""
     question.Clear()
     question.measures.append("count")
+
+
+def is_for_an_account(book: Any) -> None:
+    """Whose, `ALSO_NAMED` says."""
+    book.audience = 3
+
+
+def is_a_bundle(product: Any) -> None:
+    product.kind = 3
 
 
 def is_daily(schedule: Any) -> None:
@@ -434,6 +454,8 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     **{f"RunUnsaved{noun}Report": lambda request: asks_how_many(request.question) for noun in WITH_REPORTS.values()},
     **{f"{verb}Dashboard": lambda request: is_private(request.dashboard) for verb in ("Create", "Update")},
     **{f"{verb}QualityRule": lambda request: expects_industry(request.quality_rule) for verb in ("Create", "Update")},
+    "CreatePriceBook": lambda request: is_for_an_account(request.price_book),
+    "CreateProduct": lambda request: is_a_bundle(request.product),
     "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
     "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),

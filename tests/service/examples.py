@@ -573,6 +573,29 @@ async def account_member(world: World, user: User) -> str:
     return str(cast("Any", await world.call(RPCS["CreateAccountMember"], request, user.metadata)).id)
 
 
+async def product_on_sale(world: World, user: User) -> str:
+    """With a version that began long ago, made by who may do everything in the user's tenant."""
+    everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
+    create, add = RPCS["CreateProduct"], RPCS["AddProductVersion"]
+    request: Any = await world.request(create, everybody)
+    request.product.kind = 1
+    product: Any = await world.call(create, request, everybody.metadata)
+    version: Any = GetMessageClass(add.request)(id=product.id)
+    version.version.valid_from_date, version.version.unit, version.version.tax_class = "2020-01-01", "台", "STANDARD"
+    await world.call(add, version, everybody.metadata)
+    activate = RPCS["ActivateProduct"]
+    await world.call(activate, GetMessageClass(activate.request)(id=product.id), everybody.metadata)
+    return str(product.id)
+
+
+async def price(world: World, user: User) -> str:
+    """Of a product that has no other in the book."""
+    everybody = await world.known(f"all of {user.tenant_id}", lambda: world.user(user.tenant_id))
+    request = await world.request(RPCS["CreatePrice"], everybody)
+    put_id(request, ("price", "product_id"), await product_on_sale(world, user))
+    return str(cast("Any", await world.call(RPCS["CreatePrice"], request, everybody.metadata)).id)
+
+
 async def themselves(world: World, user: User) -> str:
     return str(user.id)
 
@@ -604,6 +627,7 @@ _EXAMPLES: Mapping[str, Example] = {
     **created(),
     # These have no owner and belong to that of their account.
     "account-members": Example(account_member),
+    "bundles": Example(shared("CreateProduct"), owned=False),
     "calls": Example(call_of),
     "cases": Example(created_by("CreateCase")),
     "channels": Example(channel, owned=False),
@@ -662,6 +686,8 @@ _EXAMPLES: Mapping[str, Example] = {
     "people": Example(themselves, owned=False),
     "credit-limits": Example(created_by("SetCreditLimit")),
     "pools": Example(pool, owned=False),
+    "prices": Example(price, owned=False),
+    "products": Example(product_on_sale, owned=False),
     "qualified leads": Example(qualified, lasting=False),
     "report subscriptions": Example(subscription),
     "roles": Example(role, owned=False),
@@ -721,10 +747,12 @@ SENT: Mapping[str, Callable[[Any], None]] = {
 ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     "CreateOpportunity": (("opportunity", "pipeline_id"),),
     "CreateOrder": (("order", "account_id"),),
+    "CreatePriceBook": (("price_book", "account_id"),),
     **dict.fromkeys(SENT, (("report", "subscriptions", "user_ids"),)),
 }
 # Rpcs that are good only for records in a certain state.
 KIND_NEEDED: Mapping[str, str] = {
+    "AddProductVersion": "bundles",
     "CancelOutboundMessage": "waiting outbound messages",
     "ConvertLead": "qualified leads",
     "RejectFeedDelivery": "held feed deliveries",

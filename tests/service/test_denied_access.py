@@ -40,8 +40,8 @@ PROTECTED = [rpc for rpc in RPCS.values() if rpc.permission != PUBLIC]
 GRANTED = [rpc for rpc in PROTECTED if rpc.permission not in (AUTHENTICATED, INTERNAL)]
 PLACES = [(rpc, path) for rpc in PROTECTED if rpc.permission != INTERNAL for path in paths_of(rpc)]
 UNOWNED = {kind for kind, example in EXAMPLES.items() if not example.owned}
-# What is nobody's own, made with a file of one's own: with less than the scope ALL nothing is, whatever file is named.
-WHOLE_TENANTS = {"CreateFeedDelivery", "DeliverFeedRows"}
+# What is nobody's own, made with a file or for an account of one's own: with less than the scope ALL nothing is.
+WHOLE_TENANTS = {"CreateFeedDelivery", "DeliverFeedRows", "CreatePriceBook", "UpdatePriceBook"}
 OWNED_PLACES = [
     (rpc, path)
     for rpc, path in PLACES
@@ -72,6 +72,10 @@ EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
 # Ids that are kept or passed over without a look at what they name: nothing can be learnt through them.
 TAKEN_AS_GIVEN = {
     ("CreatePipeline", "pipeline.stages.id"),
+    # They are looked for among the parts of the bundle, and nowhere else.
+    ("AddProductVersion", "version.parts.needed_product_ids"),
+    ("AddProductVersion", "version.parts.excluded_product_ids"),
+    ("PriceLines", "lines.option_product_ids"),
     # What one's own notifications are about may be gone.
     ("MarkAllNotificationsRead", "record_id"),
     ("UpdateNotificationPreference", "notification_preference.muted_records.record_id"),
@@ -89,6 +93,9 @@ TAKEN_AS_GIVEN = {
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
     ("UpdateAccountMember", "account_member.account_id"),
+    ("UpdatePriceBook", "price_book.account_id"),
+    ("UpdatePrice", "price.price_book_id"),
+    ("UpdatePrice", "price.product_id"),
     ("UpdateMailbox", "mailbox.channel_id"),
     # What is shared with nobody names no roles, whichever; and what a tile shows is another service's.
     *(

@@ -4,6 +4,7 @@ The order is on hold. Its customer has a colleague in its team, a comment and a 
 changes that the analyst proposed of it one is accepted and one waits for its owner. The mailbox has a conversation with
 files about a case and a message that waits for a person. The hotline has a call that was talked on and one that was
 missed. A role hides telephone numbers. Another customer is restricted, and all customers are exported as a workbook.
+What is sold has prices in four price books.
 They are made through the API by the people of the demo tenant, in `make run` and only where there is none of the kind
 yet. Keys make a repetition harmless.
 """
@@ -19,6 +20,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from crm_local.example_prices import add_catalogue
 from crm_local.failure import LocalFailure
 from crm_local.processes import DEMO_LOGIN, DEMO_TENANT
 
@@ -189,6 +191,7 @@ def add_examples(url: str, password: str) -> bool:
         add_tasks(admin, manager),
         add_restricted_account(admin),
         add_export(admin),
+        add_catalogue(admin),
     ]
     return any(made)
 

@@ -60,6 +60,7 @@ FOLLOWING = frozenset(
         "orders",
         "outbound_messages",
         "payments",
+        "price_books",
         "scores",
         "visits",
     }

@@ -37,9 +37,18 @@ from crm_sales.pipelines.resource import PIPELINES
 from crm_sales.pipelines.servicer import PipelineServicer
 from crm_sales.pools.resource import POOLS
 from crm_sales.pools.servicer import PoolServicer
+from crm_sales.price_books.resource import PRICE_BOOKS
+from crm_sales.price_books.servicer import PriceBookServicer
+from crm_sales.priced_lines.servicer import price_lines
+from crm_sales.prices.resource import PRICES
+from crm_sales.prices.servicer import PriceServicer
+from crm_sales.products.resource import PRODUCTS
+from crm_sales.products.servicer import ProductServicer
 from crm_sales.ready_reports import READY_REPORTS
 from crm_sales.settings import SalesSettings
 from crm_sales.tables import metadata
+from crm_sales.tax_rates.resource import TAX_RATES
+from crm_sales.tax_rates.servicer import TaxRateServicer
 
 SETTINGS = SalesSettings
 
@@ -64,9 +73,24 @@ def build(settings: SalesSettings) -> Service:
         OpportunityServicer(tokens, known, require_not_ordered=require_not_ordered),
         OrderServicer(tokens, known, credit),
         PaymentServicer(tokens, known),
+        ProductServicer(tokens),
+        TaxRateServicer(tokens),
+        PriceBookServicer(tokens, known, price_lines),
+        PriceServicer(tokens),
     ]
     service.ready_reports = READY_REPORTS
-    service.resources = [TRIED_LEADS, POOLS, PIPELINES, ORDERED_OPPORTUNITIES, ORDERS, PAYMENTS]
+    service.resources = [
+        TRIED_LEADS,
+        POOLS,
+        PIPELINES,
+        ORDERED_OPPORTUNITIES,
+        ORDERS,
+        PAYMENTS,
+        PRODUCTS,
+        TAX_RATES,
+        PRICE_BOOKS,
+        PRICES,
+    ]
     service.approvables = [RELEASING_ORDERS]
     service.names = {
         "accounts": accounts,

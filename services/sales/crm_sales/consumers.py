@@ -13,9 +13,11 @@ from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import Directory
 from crm_kit.directory.projection import follow_directory
 from crm_kit.events.consumers import Consumers, Event
+from crm_kit.projections import put_newest
 from crm_kit.wire import EnumNames, id_from
 
-from crm_sales.accounts.tables import accounts
+from crm_sales.accounts.tables import account_tiers, accounts
+from crm_sales.accounts.wire import value_tier_from
 from crm_sales.contacts.tables import contacts
 from crm_sales.opportunities.following import hand_over, note_pipeline
 from crm_sales.opportunities.handovers import Handover
@@ -46,6 +48,21 @@ def follow_events(
     follow_contacts(consumers, contacts)
     follow_pipelines(consumers, wake_following)
     follow_credit(consumers, wake_holds)
+    consumers.project(scoring.AccountScoresCreated, project_value_tier)
+    consumers.project(scoring.ValueTierChanged, project_value_tier)
+
+
+def project_value_tier(
+    work: UnitOfWork, event: Event, payload: scoring.AccountScoresCreated | scoring.ValueTierChanged
+) -> None:
+    """Keep what an account is worth: price books are for accounts of a tier."""
+    scores = payload.account_scores
+    tier = value_tier_from(scores.value_tier.band)
+    put_newest(
+        work,
+        account_tiers,
+        {"id": UUID(scores.account_id), "value_tier": tier, "version": event.aggregate_version},
+    )
 
 
 async def opportunities_follow(wake: Wake, work: UnitOfWork, event: Event, changed: AccountOwnerChanged) -> None:

@@ -9,5 +9,23 @@ from crm_sales.orders import tables as orders
 from crm_sales.payments import tables as payments
 from crm_sales.pipelines import tables as pipelines
 from crm_sales.pools import tables as pools
+from crm_sales.price_books import tables as price_books
+from crm_sales.prices import tables as prices
+from crm_sales.products import tables as products
+from crm_sales.tax_rates import tables as tax_rates
 
-__all__ = ["accounts", "contacts", "leads", "metadata", "opportunities", "orders", "payments", "pipelines", "pools"]
+__all__ = [
+    "accounts",
+    "contacts",
+    "leads",
+    "metadata",
+    "opportunities",
+    "orders",
+    "payments",
+    "pipelines",
+    "pools",
+    "price_books",
+    "prices",
+    "products",
+    "tax_rates",
+]

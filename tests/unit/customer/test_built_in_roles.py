@@ -16,7 +16,8 @@ PERMISSIONS = {
     if "." in method.options.Extensions[options_pb2.permission]
 }
 # Permissions that a command asks for beside that of its rpc; the rpc's comment names them.
-PERMISSIONS |= {"calls.listen", "opportunities.override", "outbound_messages.any_address", "reports.share"}
+PERMISSIONS |= {"calls.listen", "costs.read"}
+PERMISSIONS |= {"opportunities.override", "outbound_messages.any_address", "reports.share"}
 # Programs that hand messages or files over have a role of their own, which a tenant makes with its channel or feed.
 OF_PROGRAMS = {"calls.receive", "feeds.deliver", "inbound_messages.receive"}
 # Whom agents may write to besides customers, and what other systems write, a tenant says.

@@ -71,6 +71,7 @@ class Declaration(Generic[Entity, Shown]):
         within: Mapping[str, Column[Any]] | None = None,
         kept_filters: Mapping[str, KeptFilters] | None = None,
         visible: Visible | None = None,
+        shared: bool = False,
         hidden: Mapping[str, Collection[str]] | None = None,
         masked: Masked | None = None,
         label: Label | None = None,
@@ -95,8 +96,8 @@ class Declaration(Generic[Entity, Shown]):
         self.nested = dict(nested or {})
         self.within = dict(within or {})
         self.kept_filters = dict(kept_filters or {})
-        # Nobody's own: whoever may read any reads all, and a change concerns the whole tenant.
-        self.is_shared = visible is None and "owner_id" not in table.c
+        # Nobody's own: whoever may read any reads all that is `visible`, and a change concerns the whole tenant.
+        self.is_shared = shared or (visible is None and "owner_id" not in table.c)
         self.visible = visible or _by_owner(table)
         self.hidden = dict(hidden or {})
         self.masked = masked

@@ -147,7 +147,8 @@ class Withholding:
         permissions = permissions_of(places)
         if not permissions:
             return
-        account_id = str((await resource.get(reader, UUID(id))).account_id)
+        # What is at no account takes the permission in the scope ALL.
+        account_id = str(getattr(await resource.get(reader, UUID(id)), ACCOUNT, ""))
         withheld = {each for each in permissions if not await self._reached(reader, each, [account_id])}
         for field in (field for change in changes for field in change.fields):
             for value in (field.old_value, field.new_value):

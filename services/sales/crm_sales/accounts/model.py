@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -72,3 +73,13 @@ class Earlier(Generic[New]):
     def told_by(self, create_time: datetime) -> Sequence[New]:
         """All that was told of what was created then: nothing of what was there before, which is not theirs."""
         return self.told if self.since is not None and create_time >= self.since else ()
+
+
+class ValueTier(StrEnum):
+    """What an account is worth to us, from the most to the least, as the scoring service says."""
+
+    KEY = "KEY"
+    MAJOR = "MAJOR"
+    STANDARD = "STANDARD"
+    SMALL = "SMALL"
+    NEGATIVE = "NEGATIVE"

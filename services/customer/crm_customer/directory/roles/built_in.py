@@ -26,6 +26,8 @@ SHARED = (
     "pipelines",
     "quality_rules",
     "segments",
+    "products",
+    "tax_rates",
 )
 
 
@@ -53,7 +55,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "orders.release": "TEAM",
         "opportunities.override": "TEAM",
         "reports.share": "ALL",
-        **writes("ALL", "pools", "pipelines"),
+        **writes("ALL", "pools", "pipelines", "products", "tax_rates", "price_books"),
+        "costs.read": "ALL",
         **reads("TEAM", *SERVICE_DESK_RECORDS, "scores"),
     },
     SALES_REP: {
@@ -61,19 +64,19 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         **writes(
             "OWN", *CUSTOMER_RECORDS, *SALES_RECORDS, "imports", "approval_delegations", "saved_views", "dashboards"
         ),
-        **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments"),
+        **reads("OWN", *SERVICE_DESK_RECORDS, *SCORING_RECORDS, "scores", "payments", "price_books"),
         "calls.dial": "OWN",
         "segments.write": "OWN",
     },
     SERVICE_AGENT: {
-        **reads("ALL", *SHARED, "accounts", "orders", "scores", "visits"),
+        **reads("ALL", *SHARED, "accounts", "orders", "price_books", "scores", "visits"),
         **writes("ALL", *SERVICE_DESK_RECORDS, "contacts", "interactions"),
         "calls.dial": "ALL",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),
     },
     ANALYST: {
         **reads("ALL", *SHARED, *CUSTOMER_RECORDS, *SALES_RECORDS, *SERVICE_DESK_RECORDS, *SCORING_RECORDS),
-        **reads("ALL", "roles", "identity_providers", "imports", "feeds", "payments", "scores"),
+        **reads("ALL", "roles", "identity_providers", "imports", "feeds", "payments", "price_books", "scores"),
         "reports.share": "ALL",
         "segments.write": "OWN",
         **writes("OWN", "approval_delegations", "saved_views", "dashboards"),

@@ -5,7 +5,7 @@ from alembic import op
 from crm_kit.migrating import protected
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 
 
 def upgrade() -> None:
