@@ -19,8 +19,8 @@ from crm_kit.resource.owners import given_to, may
 from sqlalchemy import Uuid, bindparam, update
 
 from crm_customer.records.account_restrictions.queries import get_restriction
-from crm_customer.records.accounts.likeness import follow_keys
 from crm_customer.records.accounts.hierarchy import levels_below
+from crm_customer.records.accounts.likeness import follow_keys
 from crm_customer.records.accounts.model import IN_BUSINESS, Account, Status
 from crm_customer.records.accounts.queries import LeadAccount, find_by_lead
 from crm_customer.records.accounts.resource import ACCOUNTS
