@@ -309,6 +309,13 @@ def is_of_accounts(view: Any) -> None:
     view.collection = "accounts"
 
 
+def is_a_list(segment: Any) -> None:
+    """Its members are told one by one, and by no filter."""
+    segment.kind = segment.KIND_STATIC
+    for name in ("filter", "order_by", "max_members"):
+        segment.ClearField(name)
+
+
 def many_of(collection: str) -> tuple[str, str]:
     """The routes that change all records that a filter takes, or try to."""
     return f"/v1/{collection}:bulkChange", f"/v1/{collection}:tryBulkChange"
@@ -436,5 +443,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     **{f"{verb}QualityRule": lambda request: expects_industry(request.quality_rule) for verb in ("Create", "Update")},
     "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
     "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
+    "CreateSegment": lambda request: is_a_list(request.segment),
+    "UpdateSegment": lambda request: is_a_list(request.segment),
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),
 }
