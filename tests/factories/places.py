@@ -18,6 +18,7 @@ VARIABLE = re.compile(r"/([a-z_-]+)/\{([a-z0-9_.]+)\}")
 # What the id in a field is of. A `parent_id` is of the same kind as what has it.
 NAMED: Mapping[str, str] = {
     "account_id": "accounts",
+    "account_ids": "accounts",
     "account_owner_id": "people",
     "assignee_id": "people",
     "calendar_id": "calendars",
@@ -30,6 +31,7 @@ NAMED: Mapping[str, str] = {
     "deputy_id": "colleagues",
     "endpoint_id": "webhook-endpoints",
     "feed_id": "feeds",
+    "interaction_id": "interactions",
     "from_id": "people",
     "lead_id": "leads",
     "leader_id": "people",
@@ -90,6 +92,7 @@ WITH_AUTOMATION: Mapping[str, str] = {
     "leads": "Lead",
     "opportunities": "Opportunity",
     "orders": "Order",
+    "visits": "Visit",
 }
 REPORTS = "reports"
 # The collections that there are reports of.
@@ -103,6 +106,7 @@ WITH_REPORTS: Mapping[str, str] = {
     "orders": "Order",
     "payments": "Payment",
     "scores": "AccountScores",
+    "visits": "Visit",
 }
 JOBS = "jobs"
 # The collections whose records jobs change, and what one of them is called: whatever rules may call, jobs may.
@@ -262,6 +266,7 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("Account", "Contact", "Lead", "Opportunity"), ("update", "display_name")),
     "Case": ("addNote", "text"),
     "Order": ("cancel", "reason"),
+    "Visit": ("update", "display_name"),
 }
 
 
