@@ -18,6 +18,7 @@ VARIABLE = re.compile(r"/([a-z_-]+)/\{([a-z0-9_.]+)\}")
 # What the id in a field is of. A `parent_id` is of the same kind as what has it.
 NAMED: Mapping[str, str] = {
     "account_id": "accounts",
+    "account_ids": "accounts",
     "account_owner_id": "people",
     "assignee_id": "people",
     "calendar_id": "calendars",
@@ -31,6 +32,7 @@ NAMED: Mapping[str, str] = {
     "endpoint_id": "webhook-endpoints",
     "excluded_product_ids": "products",
     "feed_id": "feeds",
+    "interaction_id": "interactions",
     "from_id": "people",
     "lead_id": "leads",
     "leader_id": "people",
@@ -95,6 +97,7 @@ WITH_AUTOMATION: Mapping[str, str] = {
     "leads": "Lead",
     "opportunities": "Opportunity",
     "orders": "Order",
+    "visits": "Visit",
 }
 REPORTS = "reports"
 # The collections that there are reports of.
@@ -108,6 +111,7 @@ WITH_REPORTS: Mapping[str, str] = {
     "orders": "Order",
     "payments": "Payment",
     "scores": "AccountScores",
+    "visits": "Visit",
 }
 JOBS = "jobs"
 # The collections whose records jobs change, and what one of them is called: whatever rules may call, jobs may.
@@ -273,6 +277,7 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("Account", "Contact", "Lead", "Opportunity"), ("update", "display_name")),
     "Case": ("addNote", "text"),
     "Order": ("cancel", "reason"),
+    "Visit": ("update", "display_name"),
 }
 
 
@@ -327,6 +332,13 @@ def is_told_of_accounts(endpoint: Any) -> None:
 def is_of_accounts(view: Any) -> None:
     """Any collection that has a list would do."""
     view.collection = "accounts"
+
+
+def is_a_list(segment: Any) -> None:
+    """Its members are told one by one, and by no filter."""
+    segment.kind = segment.KIND_STATIC
+    for name in ("filter", "order_by", "max_members"):
+        segment.ClearField(name)
 
 
 def many_of(collection: str) -> tuple[str, str]:
@@ -458,5 +470,7 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     "CreateProduct": lambda request: is_a_bundle(request.product),
     "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
     "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
+    "CreateSegment": lambda request: is_a_list(request.segment),
+    "UpdateSegment": lambda request: is_a_list(request.segment),
     "SubmitSetCreditLimit": lambda submit: is_in_euros(submit.request),
 }

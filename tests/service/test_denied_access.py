@@ -71,6 +71,8 @@ EVERYTHING_OF_ONES_OWN = {rpc.permission: Scope.OWN for rpc in GRANTED}
 
 # Ids that are kept or passed over without a look at what they name: nothing can be learnt through them.
 TAKEN_AS_GIVEN = {
+    # Whoever keeps a list takes out of it what they see no longer, and is told nothing of it.
+    ("RemoveSegmentMembers", "account_ids"),
     ("CreatePipeline", "pipeline.stages.id"),
     # They are looked for among the parts of the bundle, and nowhere else.
     ("AddProductVersion", "version.parts.needed_product_ids"),

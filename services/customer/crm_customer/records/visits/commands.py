@@ -47,11 +47,11 @@ async def complete_visit(
     work: UnitOfWork, before: Visit, interaction_id: UUID | None, told: Mapping[str, Any]
 ) -> Visit:
     """Say that a visit was made, with the interaction that tells of it or with one of what is `told`."""
+    if interaction_id is not None:
+        await check_interaction(work, before, interaction_id, told)
     before.require_completable()
     if interaction_id is None:
         interaction_id = await record(work, before, told)
-    else:
-        await check_interaction(work, before, interaction_id, told)
     if before.state is State.PLANNED:
         stop_timer(work, before)
     return VISITS.save(work, before, before.complete(interaction_id, work.now), events.VisitCompleted)
