@@ -1,7 +1,10 @@
 """Price books and what lines cost by them, through the contract."""
 
+import asyncio
+from decimal import Decimal
 from typing import Any
 
+import grpc
 import pytest
 from crm.sales.v1 import price_books_pb2 as pb
 from crm.sales.v1 import prices_pb2, products_pb2
@@ -10,6 +13,7 @@ from crm.type.v1.value_tier_pb2 import ValueTier
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.projections import put_newest
+from crm_kit.rpc.status import reason_of
 from crm_sales.accounts.tables import accounts
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -106,9 +110,9 @@ async def test_lines_discounts_taxes_costs_and_totals_add_up(catalogue: Catalogu
     assert [each.tax_percent for each in answer.lines] == ["13", "9", "13", "13"]
     assert [each.list_price for each in answer.lines] == ["99.99", "123.4567891", "99.99", "99.99"]
     assert answer.document_discount_amount.amount == "9.94"
-    for whole, part in (("net_amount", "net_amount"), ("tax_amount", "tax_amount"), ("cost_amount", "cost_amount")):
-        cents = [round(float(getattr(each, part).amount) * 100) for each in answer.lines]
-        assert sum(cents) == round(float(getattr(answer, whole).amount) * 100), whole
+    for name in ("net_amount", "tax_amount", "cost_amount"):
+        parts = [Decimal(getattr(each, name).amount) for each in answer.lines]
+        assert sum(parts) == Decimal(getattr(answer, name).amount), name
     assert (answer.net_amount.amount, answer.gross_amount.amount) == ("387.46", "431.88")
     assert (answer.cost_amount.amount, answer.margin_amount.amount, answer.margin_percent) == (
         "303.45",
@@ -239,6 +243,14 @@ async def test_of_books_that_none_would_tell_apart_one_is_active(catalogue: Cata
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await catalogue.price(first, product, ("10", "1"), ("10", "2"))
     assert refusal.fields == ["price.steps[1].from_quantity"]
+
+
+async def test_of_two_books_that_are_activated_at_once_one_is_refused(catalogue: Catalogue) -> None:
+    drafts = [await catalogue.draft_book(name) for name in ("first", "second")]
+    found = await asyncio.gather(*(catalogue.activate_book(each.id) for each in drafts), return_exceptions=True)
+    refusals = [each for each in found if isinstance(each, grpc.aio.AioRpcError)]
+    assert [reason_of(each) for each in refusals] == ["PRICE_BOOK_EXISTS"]
+    assert [each.state for each in found if isinstance(each, Book)] == [Book.STATE_ACTIVE]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from crm_sales.products.resource import PRODUCTS
 
 async def create_price(work: UnitOfWork, values: dict[str, Any]) -> Price:
     """Put a price into a book."""
+    # Before the book is looked for, which who may not write may not see either.
+    PRICES.check_reaches(work.scope)
     price = Price(id=new_id(), create_time=work.now, update_time=work.now, **values).checked()
     if not await PRICE_BOOKS.get_referred(work, [price.price_book_id]):
         raise invalid_field("price.price_book_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
