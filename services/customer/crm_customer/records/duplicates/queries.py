@@ -20,7 +20,7 @@ from crm_customer.records.duplicate_rules.tables import duplicate_keys
 MAX_OF_A_KEY = 50
 """Accounts of a key that says something; of what more have in common nobody is a candidate."""
 
-MAX_CANDIDATES = 100
+MAX_CANDIDATES = 40
 """Accounts that one is compared with: those that share most keys."""
 
 
