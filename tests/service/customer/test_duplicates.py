@@ -160,9 +160,7 @@ async def test_a_refusal_that_tells_of_a_restricted_account_is_noted(
     )
     with refused("ALREADY_EXISTS", "DUPLICATE_FOUND"):
         await accounts.CreateAccount(refusing, metadata=user.metadata)
-    noted = await accounts.ListAccountReads(
-        accounts_pb2.ListAccountReadsRequest(id=closed.id), metadata=user.metadata
-    )
+    noted = await accounts.ListAccountReads(accounts_pb2.ListAccountReadsRequest(id=closed.id), metadata=user.metadata)
     assert accounts_pb2.AccountRead.METHOD_SEARCH in {each.method for each in noted.reads}
 
 
@@ -260,6 +258,16 @@ async def test_a_create_is_refused_on_demand_and_of_two_at_once_one_comes_in(
     assert await create(user, key, display_name="天泰化工有限公司") == other
     seller = await customer.user(user.tenant_id, grants=OWN)
     assert await create(seller) == "DUPLICATE_FOUND"
+    with refused("ALREADY_EXISTS", "DUPLICATE_FOUND") as refusal:
+        await accounts.CreateAccount(
+            accounts_pb2.CreateAccountRequest(
+                account=Account(kind=Account.KIND_ORGANIZATION, display_name=NAME),
+                on_duplicates=accounts_pb2.CreateAccountRequest.ON_DUPLICATES_REFUSE,
+            ),
+            metadata=seller.metadata,
+        )
+    # The text names no accounts where there are none to be named.
+    assert refusal.metadata == {"account_ids": "", "unseen_count": "1", "rule": "unseen_accounts"}
     # Nobody who does not ask is refused.
     assert (await new_account(customer, user, display_name=NAME)).id
 

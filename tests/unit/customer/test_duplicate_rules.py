@@ -1,7 +1,6 @@
 """The rules by which accounts are found to be the same: names in normal form, keys, points and what they are for."""
 
 import time
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

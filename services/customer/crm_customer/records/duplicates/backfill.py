@@ -1,7 +1,7 @@
 """Gives keys to accounts that were there before keys were: a few at a time.
 
-Then it goes through all of them once more: a version that does not know of keys may have created, changed or brought back
-any of them meanwhile.
+Then it goes through all of them once more: a version that does not know of keys may have created, changed or brought
+back any of them meanwhile.
 
 How far it is is true together with the keys, so it may stop anywhere, and be done by two processes at once. An account
 that somebody changes at the same moment may keep a key of what it was: it is a candidate then that no rule takes.

@@ -100,10 +100,11 @@ async def refuse_duplicates(work: UnitOfWork, account: Account) -> None:
     await work.close()
     await _note(ReadSession(work.database, work.actor, scope=work.scope, now=work.now), restricted, ids)
     named = ", ".join(map(str, ids))
+    rule = {} if named else {"rule": "unseen_accounts"}
     seen = f"accounts that are likely the same: {named}" if named else "an account of this name is there"
     others = f"; others that you do not see: {finding.unseen_count}" if finding.unseen_count else ""
     raise AlreadyExists(
         f"{seen}{others}; it was not created",
         reason="DUPLICATE_FOUND",
-        metadata={"account_ids": named, "unseen_count": str(finding.unseen_count)},
+        metadata={"account_ids": named, "unseen_count": str(finding.unseen_count)} | rule,
     )
