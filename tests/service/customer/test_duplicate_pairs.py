@@ -19,6 +19,7 @@ from crm_kit.identity.access import Scope
 from crm_kit.jobs.model import Job, State
 from crm_kit.jobs.resource import JOBS
 from crm_kit.jobs.worker import OvertakenError
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from tests.service.bulk_changing import Jobs, held_up
 from tests.service.customer.customers import new_account, renamed
@@ -105,6 +106,29 @@ async def test_a_scan_finds_each_pair_once_and_what_was_decided_holds_until_an_a
     assert [each.state for each in await listed(pairs, user)] == [Pair.STATE_OPEN]
     await accounts.ArchiveAccount(accounts_pb2.ArchiveAccountRequest(id=one.id), metadata=user.metadata)
     assert await listed(pairs, user) == []
+
+
+async def test_what_was_decided_holds_when_another_number_becomes_the_main_one(
+    customer: Running,
+    user: User,
+    pairs: "DuplicatePairServiceAsyncStub",
+    accounts: "AccountServiceAsyncStub",
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A pair of several keys comes up in several parts of one step.
+    monkeypatch.setattr(scanning, "AT_ONCE", 1)
+    numbers = ["+8675586661234", "+8675586669999"]
+    one, _ = [await new_account(customer, user, display_name=NAME, phone_numbers=numbers) for _ in range(2)]
+    await scanned(customer, user)
+    (pair,) = await listed(pairs, user)
+    dismissed = await dismiss(pairs, user, pair)
+    request = accounts_pb2.UpdateAccountRequest(
+        account=accounts_pb2.Account(id=one.id, phone_numbers=reversed(numbers)),
+        update_mask=FieldMask(paths=["phone_numbers"]),
+    )
+    assert (await accounts.UpdateAccount(request, metadata=user.metadata)).phone_numbers == numbers[::-1]
+    await scanned(customer, user)
+    assert await listed(pairs, user) == [dismissed]
 
 
 async def test_only_who_sees_both_accounts_and_all_their_fields_sees_a_pair(

@@ -117,6 +117,53 @@ async def test_of_accounts_of_others_nothing_is_told_but_that_there_is_one_of_th
     assert len((await found(duplicates, user, "华信", **near)).duplicates) == 1
 
 
+async def test_a_number_does_not_tell_whose_it_is_where_more_have_the_name_than_can_be_the_same(
+    customer: Running, user: User, duplicates: "DuplicateServiceAsyncStub"
+) -> None:
+    seller = await customer.user(user.tenant_id, grants=OWN)
+    outsider = await customer.user(user.tenant_id, grants=EVERYBODY)
+    places = [accounts_pb2.Address(city="东莞")]
+    first = await new_account(customer, user, display_name="华信电力", phone_numbers=[PHONE], addresses=places)
+    for _ in range(MAX_OF_A_KEY):
+        await new_account(customer, user, display_name="华信电力")
+    unknown = await found(duplicates, seller, "华信电力", phone_numbers=[OTHER_PHONE])
+    for known in ({"phone_numbers": [PHONE]}, {"addresses": places}):
+        answer = await found(duplicates, seller, "华信电力", **known)
+        assert answer.unseen_count == unknown.unseen_count == 0, known
+    request = accounts_pb2.RestrictAccountRequest(id=first.id, reason="price negotiation")
+    await AccountServiceStub(customer.channel).RestrictAccount(request, metadata=user.metadata)
+    assert told(await found(duplicates, outsider, "华信电力", phone_numbers=[PHONE])) == []
+    assert told(await found(duplicates, user, "华信电力", phone_numbers=[PHONE])) == [(first.id, True)]
+
+
+async def test_a_hidden_name_does_not_even_make_a_candidate(
+    customer: Running, user: User, duplicates: "DuplicateServiceAsyncStub"
+) -> None:
+    clerk = await customer.user(user.tenant_id, hidden_fields=["accounts.legal_name"])
+    # A letter of each half differs: the names that are seen are similar, and have no key in common.
+    tried, called = "qwertyuiopas", "qwxrtyuixpas"
+    for legal_name in ("", tried):
+        await new_account(customer, user, display_name=called, legal_name=legal_name)
+    assert told(await found(duplicates, clerk, tried)) == []
+    assert len((await found(duplicates, user, tried)).duplicates) == 1
+
+
+async def test_a_refusal_that_tells_of_a_restricted_account_is_noted(
+    customer: Running, user: User, accounts: "AccountServiceAsyncStub"
+) -> None:
+    closed = await new_account(customer, user, display_name=NAME, phone_numbers=[PHONE])
+    request = accounts_pb2.RestrictAccountRequest(id=closed.id, reason="price negotiation")
+    await accounts.RestrictAccount(request, metadata=user.metadata)
+    refusing = accounts_pb2.CreateAccountRequest(
+        account=Account(kind=Account.KIND_ORGANIZATION, display_name="深圳华信", phone_numbers=[PHONE]),
+        on_duplicates=accounts_pb2.CreateAccountRequest.ON_DUPLICATES_REFUSE,
+    )
+    with refused("ALREADY_EXISTS", "DUPLICATE_FOUND"):
+        await accounts.CreateAccount(refusing, metadata=user.metadata)
+    noted = await accounts.ListAccountReads(accounts_pb2.ListAccountReadsRequest(id=closed.id), metadata=user.metadata)
+    assert accounts_pb2.AccountRead.METHOD_SEARCH in {each.method for each in noted.reads}
+
+
 async def test_of_a_restricted_account_the_name_alone_is_compared(
     customer: Running, user: User, duplicates: "DuplicateServiceAsyncStub", accounts: "AccountServiceAsyncStub"
 ) -> None:
@@ -211,6 +258,16 @@ async def test_a_create_is_refused_on_demand_and_of_two_at_once_one_comes_in(
     assert await create(user, key, display_name="天泰化工有限公司") == other
     seller = await customer.user(user.tenant_id, grants=OWN)
     assert await create(seller) == "DUPLICATE_FOUND"
+    with refused("ALREADY_EXISTS", "DUPLICATE_FOUND") as refusal:
+        await accounts.CreateAccount(
+            accounts_pb2.CreateAccountRequest(
+                account=Account(kind=Account.KIND_ORGANIZATION, display_name=NAME),
+                on_duplicates=accounts_pb2.CreateAccountRequest.ON_DUPLICATES_REFUSE,
+            ),
+            metadata=seller.metadata,
+        )
+    # The text names no accounts where there are none to be named.
+    assert refusal.metadata == {"account_ids": "", "unseen_count": "1", "rule": "unseen_accounts"}
     # Nobody who does not ask is refused.
     assert (await new_account(customer, user, display_name=NAME)).id
 
@@ -230,12 +287,15 @@ async def test_accounts_that_were_there_before_get_their_keys_and_nothing_is_don
     await asyncio.gather(*(each.fill_due() for each in backfills))
     await backfills[0].fill_due()
     assert [await keys_in(customer, user.tenant_id, each.id) for each in made] == before
-    # What a version has created meanwhile that knows nothing of keys follows, and then it is over.
+    # What a version has changed meanwhile that knows nothing of keys follows, wherever it is, and then it is over.
+    query = compile_statement(delete(duplicate_keys).where(duplicate_keys.c.account_id == UUID(made[0].id)))
     table = duplicate_key_backfills
     due = update(table).where(table.c.tenant_id == user.tenant_id).values(due_time=system_now())
     async with customer.unit_of_work(user.tenant_id) as work:
+        work.execute(query)
         work.execute(compile_statement(due))
     await backfills[0].fill_due()
+    assert [await keys_in(customer, user.tenant_id, each.id) for each in made] == before
     query = compile_statement(select(table.c.tenant_id).where(table.c.tenant_id == user.tenant_id))
     async with customer.unit_of_work(user.tenant_id) as work:
         assert await work.all(query) == []

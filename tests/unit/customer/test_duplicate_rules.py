@@ -115,9 +115,24 @@ def test_a_record_is_found_by_its_own_keys_and_has_not_too_many(facts: Facts) ->
     assert match(facts, facts).points >= match(facts, replace(facts, names=("又一家",))).points
 
 
-@given(st.text("华信电力", max_size=6), st.text("华信电力", max_size=6), st.integers(0, 2))
+@given(st.text("华信电力", max_size=9), st.text("华信电力", max_size=9), st.integers(0, 4))
 def test_distances_are_those_of_the_textbook(one: str, other: str, most: int) -> None:
     assert distance_within(one, other, most) == (textbook_distance(one, other) <= most)
+
+
+def test_the_longest_names_are_compared_at_once() -> None:
+    one, other = [Facts(False, tuple(f"{letters * 49}{at}" for at in range(3))) for letters in ("abba", "cdcc")]
+    begun = time.process_time()
+    assert not match(one, other).is_duplicate
+    assert time.process_time() - begun < 1
+    # One character of these is written out as eighteen.
+    written_out = next(names_in("\ufdfa" * 200))
+    assert len(written_out.whole) <= 120
+
+
+def test_a_name_with_its_place_meets_the_one_without_that_leaves_trades_out() -> None:
+    one, other = [Facts(False, (name,)) for name in ("深圳华信", "华信电力设备有限公司")]
+    assert keys_of(one) & keys_of(other)
 
 
 def textbook_distance(one: str, other: str) -> int:

@@ -24,6 +24,7 @@ def upgrade() -> None:
         "duplicate_key_backfills",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         sa.Column("last_account_id", sa.Uuid(), nullable=True),
+        sa.Column("looks_again", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("due_time", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", name="duplicate_key_backfills_pkey"),
     )

@@ -7,7 +7,7 @@ much is done.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
@@ -48,8 +48,10 @@ from crm_customer.records.duplicate_rules.facts import Facts
 from crm_customer.records.duplicate_rules.matching import Match, match
 from crm_customer.records.duplicates.queries import MAX_OF_A_KEY
 
-# Rows of the index in one transaction: the worst of them are 50,000 pairs, most are a few hundred.
-ROWS = 2000
+# Rows of the index in one transaction: the worst of them are 12,000 pairs, most are a hundred.
+ROWS = 500
+# Pairs that are compared and written together; a group more at most.
+AT_ONCE = 1000
 PAIRS = 200
 LAST_KEY = 2**63 - 1
 BEFORE_ALL = UUID(int=0)
@@ -87,10 +89,21 @@ async def _go_on(work: UnitOfWork, job: Job, place: Record) -> Job:
     next_key = LAST_KEY if row is None else row["key"]
     between = {"last_key": place["last_key"], "next_key": next_key}
     groups = await work.all(groups_between(), **between, most=MAX_OF_A_KEY)
-    sides = {_sides(*pair) for group in groups for pair in combinations(group["account_ids"], 2)}
-    await put_matches(work, await compared(work, sides))
+    for sides in _in_parts(groups):
+        await put_matches(work, await compared(work, sides))
     keep_place(work, job, last_key=next_key, last_pair_id=None if row else BEFORE_ALL)
     return _counted(work, job, next_key)
+
+
+def _in_parts(groups: Iterable[Record]) -> Iterator[set[Sides]]:
+    """The pairs of the groups, so many at once that the event loop is not held."""
+    sides: set[Sides] = set()
+    for group in groups:
+        sides.update(_sides(*pair) for pair in combinations(group["account_ids"], 2))
+        if len(sides) >= AT_ONCE:
+            yield sides
+            sides = set()
+    yield sides
 
 
 def _sides(one: UUID, other: UUID) -> Sides:

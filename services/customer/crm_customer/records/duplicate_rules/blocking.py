@@ -20,6 +20,7 @@ MAX_KEYS = 48
 """Of one account: beyond that are those of its last names, numbers and addresses."""
 
 _LONGEST_BRAND = 3
+_NAMES = 3
 
 
 def keys_of(facts: Facts) -> frozenset[int]:
@@ -32,10 +33,15 @@ def keys_of(facts: Facts) -> frozenset[int]:
     return frozenset(map(_number, found))
 
 
+def keys_of_names(facts: Facts) -> frozenset[int]:
+    """Those of its keys that whoever is called the same has, too, whatever else there is to know of either."""
+    return frozenset(_number(f"name {name.reading}") for name in facts.all_names[:_NAMES])
+
+
 def _texts(facts: Facts) -> Iterator[str]:
     if facts.credit_code:
         yield f"code {facts.credit_code}"
-    for name in facts.all_names[:3]:
+    for name in facts.all_names[:_NAMES]:
         yield from _of_name(name, facts)
     for label, values in (
         ("phone", facts.phones),
@@ -55,7 +61,7 @@ def _of_name(name: Name, facts: Facts) -> Iterator[str]:
     yield f"name {name.reading}"
     places = sorted(facts.places)[:2] or [""]
     for place in places:
-        yield f"brand {name.brand_reading} {place}"
+        yield f"brand {name.brand_reading} {place}".rstrip()
     if places != [""]:
         yield f"brand {name.brand_reading}"
     for less in _with_one_less(name):

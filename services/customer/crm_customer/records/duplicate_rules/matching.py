@@ -216,32 +216,37 @@ def are_similar(one: Name, other: Name) -> bool:
     if set(one.trades) - set(other.trades) and set(other.trades) - set(one.trades):
         return False
     errors = 1 if is_all_chinese(first) else max(1, min(len(first), len(second)) // _LETTERS_AN_ERROR)
+    errors = min(errors, _MOST_ERRORS)
     return distance_within(first, second, errors)
 
 
 _SHORTEST_WITH_ERROR = 4
 _LETTERS_AN_ERROR = 6
+_MOST_ERRORS = 8
 
 
 def distance_within(one: str, other: str, most: int) -> bool:
-    """Whether so many letters changed, left out, added or swapped with a neighbour make one the other."""
+    """Whether so many letters changed, left out, added or swapped with a neighbour make one the other.
+
+    The table of textbooks, along its diagonal only: the time grows with the length times `most`.
+    """
     if one == other:
         return True
-    while one and other and one[0] == other[0]:
-        one, other = one[1:], other[1:]
-    while one and other and one[-1] == other[-1]:
-        one, other = one[:-1], other[:-1]
     if most < 1 or abs(len(one) - len(other)) > most:
         return False
-    if most >= max(len(one), len(other)):
-        return True
-    swapped = len(one) > 1 and len(other) > 1 and one[0] == other[1] and one[1] == other[0]
-    return (
-        distance_within(one[1:], other[1:], most - 1)
-        or distance_within(one[1:], other, most - 1)
-        or distance_within(one, other[1:], most - 1)
-        or (swapped and distance_within(one[2:], other[2:], most - 1))
-    )
+    far, size = most + 1, len(other)
+    before, above = [far] * (size + 1), [min(each, far) for each in range(size + 1)]
+    for at, letter in enumerate(one, 1):
+        row = [min(at, far)] + [far] * size
+        for i in range(max(1, at - most), min(size, at + most) + 1):
+            least = min(above[i] + 1, row[i - 1] + 1, above[i - 1] + (letter != other[i - 1]))
+            if at > 1 and i > 1 and letter == other[i - 2] and one[at - 2] == other[i - 1]:
+                least = min(least, before[i - 2] + 1)
+            row[i] = least
+        if min(row) > most:
+            return False
+        before, above = above, row
+    return above[size] <= most
 
 
 def is_short_for(short: str, long: str) -> bool:

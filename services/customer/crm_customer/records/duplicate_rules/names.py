@@ -74,7 +74,8 @@ class Name:
 
 def names_in(text: str) -> Iterator[Name]:
     """The name, and the one that stands in brackets behind 原 or 曾用; none without a letter or digit."""
-    folded = fold(text[:_LONGEST])
+    # One character may be written out as eighteen.
+    folded = fold(text[:_LONGEST])[:_LONGEST]
     former = _FORMER.search(folded)
     parts = [_FORMER.sub("", folded), former[1]] if former else [folded]
     for part in parts:

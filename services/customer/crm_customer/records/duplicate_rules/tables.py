@@ -1,7 +1,7 @@
 """Tables of the keys by which accounts that may be the same are found."""
 
 from crm_kit.database.tables import Kept, reference, tenant_table
-from sqlalchemy import BigInteger, Column, DateTime
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, false
 from sqlalchemy.types import Uuid
 
 from crm_customer.metadata import metadata
@@ -23,6 +23,7 @@ duplicate_key_backfills = tenant_table(
     "duplicate_key_backfills",
     metadata,
     Column("last_account_id", Uuid),
+    Column("looks_again", Boolean, nullable=False, server_default=false()),
     Column("due_time", DateTime(timezone=True), nullable=False),
     key=(),
     plumbing=True,

@@ -1,4 +1,7 @@
-"""Gives keys to accounts that were there before keys were: a few at a time, each tenant once.
+"""Gives keys to accounts that were there before keys were: a few at a time.
+
+Then it goes through all of them once more: a version that does not know of keys may have created, changed or brought
+back any of them meanwhile.
 
 How far it is is true together with the keys, so it may stop anywhere, and be done by two processes at once. An account
 that somebody changes at the same moment may keep a key of what it was: it is a candidate then that no rule takes.
@@ -29,7 +32,7 @@ EVERY_SECONDS = 5.0
 BATCH = 200
 # Of one tenant before others have their turn.
 BATCHES = 5
-# A version that does not know of keys may have created some more: so long after the others are through, those follow.
+# Until the second time: by then all processes are of a version that knows of keys.
 LOOK_AGAIN = timedelta(minutes=10)
 INSTANT = DateTime(timezone=True)
 BEFORE_ALL = UUID(int=0)
@@ -54,19 +57,18 @@ class KeyBackfill:
             async with self._tenants.unit(due["tenant_id"]) as work:
                 ids = await fill_some(work, last_id)
                 if not ids:
-                    self._finish(work, due, last_id)
+                    self._finish(work, due)
                     return False
                 last_id = ids[-1]
                 work.execute(move_on(), last_account_id=last_id, due_time=due["due_time"])
         return True
 
-    def _finish(self, work: UnitOfWork, due: Record, last_id: UUID | None) -> None:
-        """Done, where nothing was left to do since the last look; else there is another one."""
-        if last_id == due["last_account_id"] and due["last_account_id"] is not None:
+    def _finish(self, work: UnitOfWork, due: Record) -> None:
+        """Done, if it was the second time."""
+        if due["looks_again"]:
             work.execute(forget())
         else:
-            next_time = self._tenants.now() + LOOK_AGAIN
-            work.execute(move_on(), last_account_id=last_id or BEFORE_ALL, due_time=next_time)
+            work.execute(begin_again(), due_time=self._tenants.now() + LOOK_AGAIN)
 
 
 async def fill_some(work: UnitOfWork, last_id: UUID | None) -> Sequence[UUID]:
@@ -97,7 +99,7 @@ def due_backfills() -> Select[Any]:
     """Across tenants; `now` is the system's time."""
     table = duplicate_key_backfills.c
     return (
-        select(table.tenant_id, table.last_account_id, table.due_time)
+        select(table.tenant_id, table.last_account_id, table.due_time, table.looks_again)
         .where(table.due_time <= bindparam("now", type_=INSTANT))
         .order_by(table.due_time)
         .limit(100)
@@ -111,6 +113,16 @@ def move_on() -> Any:
         update(table)
         .where(table.c.tenant_id == bindparam("tenant_id"))
         .values(last_account_id=bindparam("last_account_id", type_=Uuid), due_time=bindparam("due_time", type_=INSTANT))
+    )
+
+
+@statement
+def begin_again() -> Any:
+    table = duplicate_key_backfills
+    return (
+        update(table)
+        .where(table.c.tenant_id == bindparam("tenant_id"))
+        .values(looks_again=True, last_account_id=None, due_time=bindparam("due_time", type_=INSTANT))
     )
 
 
