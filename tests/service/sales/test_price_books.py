@@ -223,6 +223,47 @@ async def test_what_cannot_be_priced_is_an_error_and_never_zero(catalogue: Catal
         await catalogue.ask([line])
 
 
+async def test_no_day_is_too_early_to_be_asked_for(catalogue: Catalogue) -> None:
+    product = await catalogue.product("P")
+    with refused("FAILED_PRECONDITION", "PRODUCT_NOT_ON_SALE"):
+        await catalogue.ask([Line(product_id=product.id, quantity="1")], pricing_date="0001-01-01")
+
+
+async def test_a_cost_that_no_message_carries_is_empty_and_nobody_learns_it_by_the_quantity_at_which_that_is(
+    catalogue: Catalogue, sales: Running, user: User
+) -> None:
+    product = await catalogue.product("P", cost="1000000000000.00")
+    bundle = await catalogue.bundle("B", Part(product_id=product.id, quantity="1000"))
+    await catalogue.tax_rate("13")
+    rep = await sales.user(user.tenant_id, grants={"price_books.read": Scope.ALL, "products.read": Scope.ALL})
+    for sold, quantity in ((product, "999"), (product, "1000"), (bundle, "999999999.9999")):
+        line = Line(product_id=sold.id, quantity=quantity, unit_price="0.0000000001")
+        assert (await catalogue.ask([line], by=rep)).lines[0].gross_amount.amount in ("0.00", "0.11")
+        answer = await catalogue.ask([line])
+        is_known = quantity == "999"
+        for each in (answer, answer.lines[0]):
+            assert each.HasField("cost_amount") is each.HasField("margin_amount") is is_known
+        assert not answer.margin_percent
+    with_income = [Line(product_id=bundle.id, quantity="999999999", unit_price="0.01")]
+    assert not (await catalogue.ask(with_income)).margin_percent
+
+
+async def test_sums_that_no_message_carries_are_refused_though_what_is_left_in_the_end_is_not(
+    catalogue: Catalogue,
+) -> None:
+    product, service = await catalogue.product("P"), await catalogue.product("S", tax_class="REDUCED")
+    await catalogue.tax_rate("13")
+    await catalogue.tax_rate("6", "REDUCED")
+    high = {"unit_price": "900000000000000"}
+    free = Line(product_id=product.id, quantity="1", discount_percent="100", **high)
+    sold = Line(product_id=product.id, quantity="1", unit_price="800000000000000")
+    back = Line(product_id=service.id, quantity="-1", unit_price="800000000000000")
+    for lines in ([free, free], [sold, sold, back, back]):
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await catalogue.ask(lines)
+        assert refusal.fields == ["lines.amount"]
+
+
 async def test_of_books_that_none_would_tell_apart_one_is_active(catalogue: Catalogue, user: User) -> None:
     first, second = await catalogue.book("first"), await catalogue.draft_book("second")
     with refused("ALREADY_EXISTS", "PRICE_BOOK_EXISTS"):

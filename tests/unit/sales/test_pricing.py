@@ -164,6 +164,14 @@ def test_a_discount_that_is_more_than_its_line_is_refused_by_the_lines_number(am
     assert refused.value.line == 1
 
 
+@pytest.mark.parametrize("amount", ["9.996", "-9.996", "9.995"])
+def test_all_that_is_shown_of_a_line_can_be_taken_off_though_it_was_rounded_up(amount: str) -> None:
+    found = price_document([DocumentLine(Decimal(amount), Discount(amount=Decimal("10.00")))], "CNY")
+    assert (found.net, abs(found.discount), found.lines[0].list_amount) == (0, 10, found.discount)
+    with pytest.raises(DiscountTooHigh):
+        price_document([DocumentLine(Decimal(amount), Discount(amount=Decimal("10.01")))], "CNY")
+
+
 def test_a_discount_of_more_than_the_whole_document_is_refused() -> None:
     with pytest.raises(DiscountTooHigh) as refused:
         price_document([DocumentLine(Decimal(10))], "CNY", discount=Discount(amount=Decimal("10.01")))

@@ -82,7 +82,7 @@ async def catalogue_of(reader: Reader, lines: Collection[LineToPrice], account_i
     versions = (product.version_on(day) for product in products.values())
     classes = {version.tax_class for version in versions if version is not None}
     candidates: dict[UUID, list[Candidate]] = {}
-    told_since = day - TOLD_FOR
+    told_since = day - min(TOLD_FOR, day - date.min)
     query = prices_of_products()
     rows = await reader.all(query, product_ids=list(products), account_id=account_id, told_since=told_since)
     for row, candidate in zip(rows, await in_turns(rows, candidate_from), strict=True):

@@ -180,14 +180,17 @@ def line_amounts(
 
 
 def discounted(number: int, line: DocumentLine, digits: int) -> int:
-    """A line less its own discount, in minor units, rounded once."""
+    """A line less its own discount, in minor units, rounded once; it is no more than what is shown of the line."""
     percent, amount = line.discount.percent, line.discount.amount
     # A hundred times as much, which saves a division.
     left = EXACT.multiply(line.amount, EXACT.subtract(WHOLE, percent)) if percent else EXACT.scaleb(line.amount, 2)
     if amount:
         off = EXACT.multiply(amount if line.amount >= 0 else EXACT.minus(amount), WHOLE)
         if abs(left) < abs(off):
-            raise DiscountTooHigh(number)
+            # All that is shown of the line can be taken off, also where that is rounded up.
+            if abs(units_of(left, digits - 2)) < abs(units_of(off, digits - 2)):
+                raise DiscountTooHigh(number)
+            return 0
         left = EXACT.subtract(left, off)
     return units_of(left, digits - 2)
 
