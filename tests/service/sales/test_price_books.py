@@ -7,12 +7,15 @@ from crm.sales.v1 import price_books_pb2 as pb
 from crm.sales.v1 import prices_pb2, products_pb2
 from crm.scoring.v1.scores_pb2 import ValueTierScore
 from crm.type.v1.value_tier_pb2 import ValueTier
+from crm_kit.clock import system_now
 from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.projections import put_newest
 from crm_sales.accounts.tables import accounts
+from crm_sales.priced_lines import queries
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.kit.plans import indexes_in, plan_of
 from tests.service.running import Running, User, refused
 from tests.service.sales.pricing import Book, Catalogue, Line
 from tests.service.sales.selling import cny, known_account
@@ -229,6 +232,22 @@ async def test_no_day_is_too_early_to_be_asked_for(catalogue: Catalogue) -> None
         await catalogue.ask([Line(product_id=product.id, quantity="1")], pricing_date="0001-01-01")
 
 
+async def test_so_many_prices_are_looked_through_in_one_go_and_not_more(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await catalogue.product("P")
+    await catalogue.tax_rate("13")
+    await catalogue.price(await catalogue.book("old"), product, ("0", "1"))
+    await catalogue.price(await catalogue.book("new", valid_from_date="2021-01-01"), product, ("0", "2"))
+    monkeypatch.setattr(queries, "MAX_PRICES", 2)
+    lines = [Line(product_id=product.id, quantity="1")]
+    assert (await catalogue.ask(lines)).net_amount == cny("2.00")
+    monkeypatch.setattr(queries, "MAX_PRICES", 1)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await catalogue.ask(lines)
+    assert refusal.fields == ["lines"]
+
+
 async def test_a_cost_that_no_message_carries_is_empty_and_nobody_learns_it_by_the_quantity_at_which_that_is(
     catalogue: Catalogue, sales: Running, user: User
 ) -> None:
@@ -368,3 +387,15 @@ async def test_what_a_restricted_account_pays_is_seen_by_those_to_whom_it_is_ope
     page = await catalogue.prices.ListPrices(prices_pb2.ListPricesRequest(), metadata=other.metadata)
     assert list(page.prices) == []
     assert (await catalogue.prices.GetPrice(prices_pb2.GetPriceRequest(id=price.id), metadata=user.metadata)).id
+
+
+async def test_prices_are_found_by_their_books_however_many_accounts_have_prices_of_their_own(
+    sales: Running, user: User
+) -> None:
+    database, some = sales.service.database, [new_id()]
+    asked = {"tenant_id": user.tenant_id, "price_book_ids": some, "product_ids": some, "most": 1}
+    plan = await plan_of(database, user.tenant_id, queries.prices_in_books(), asked)
+    assert indexes_in(plan) == ["prices_product_key"]
+    known = {"tenant_id": user.tenant_id, "account_id": some[0], "told_since": system_now().date()}
+    plan = await plan_of(database, user.tenant_id, queries.books_that_concern(), known)
+    assert set(indexes_in(plan)) == {"price_books_account_index"}
