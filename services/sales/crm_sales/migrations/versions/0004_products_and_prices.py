@@ -124,7 +124,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "price_book_id", "product_id", name="prices_product_key"),
     )
     op.create_index("prices_create_time_index", "prices", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("prices_product_index", "prices", ["tenant_id", "product_id"], unique=False)
+    op.create_index("prices_product_index", "prices", ["tenant_id", "product_id", "price_book_id"], unique=False)
     protected("account_tiers", "price_books", "products", "tax_rates", "prices")
 
 
