@@ -1,6 +1,7 @@
 """Price books and what lines cost by them, through the contract."""
 
 import asyncio
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -15,8 +16,10 @@ from crm_kit.ids import new_id
 from crm_kit.projections import put_newest
 from crm_kit.rpc.status import reason_of
 from crm_sales.accounts.tables import accounts
+from crm_sales.priced_lines import queries
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from tests.service.kit.plans import plan_of
 from tests.service.running import Running, User, refused
 from tests.service.sales.pricing import Book, Catalogue, Line
 from tests.service.sales.selling import cny, known_account
@@ -227,6 +230,63 @@ async def test_what_cannot_be_priced_is_an_error_and_never_zero(catalogue: Catal
         await catalogue.ask([line])
 
 
+async def test_no_day_is_too_early_to_be_asked_for(catalogue: Catalogue) -> None:
+    product = await catalogue.product("P")
+    with refused("FAILED_PRECONDITION", "PRODUCT_NOT_ON_SALE"):
+        await catalogue.ask([Line(product_id=product.id, quantity="1")], pricing_date="0001-01-01")
+
+
+async def test_so_many_prices_are_looked_through_in_one_go_and_not_more(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = await catalogue.product("P")
+    await catalogue.tax_rate("13")
+    await catalogue.price(await catalogue.book("old"), product, ("0", "1"))
+    await catalogue.price(await catalogue.book("new", valid_from_date="2021-01-01"), product, ("0", "2"))
+    monkeypatch.setattr(queries, "MAX_PRICES", 2)
+    lines = [Line(product_id=product.id, quantity="1")]
+    assert (await catalogue.ask(lines)).net_amount == cny("2.00")
+    monkeypatch.setattr(queries, "MAX_PRICES", 1)
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await catalogue.ask(lines)
+    assert refusal.fields == ["lines"]
+
+
+async def test_a_cost_that_no_message_carries_is_empty_and_nobody_learns_it_by_the_quantity_at_which_that_is(
+    catalogue: Catalogue, sales: Running, user: User
+) -> None:
+    product = await catalogue.product("P", cost="1000000000000.00")
+    bundle = await catalogue.bundle("B", Part(product_id=product.id, quantity="1000"))
+    await catalogue.tax_rate("13")
+    rep = await sales.user(user.tenant_id, grants={"price_books.read": Scope.ALL, "products.read": Scope.ALL})
+    for sold, quantity in ((product, "999"), (product, "1000"), (bundle, "999999999.9999")):
+        line = Line(product_id=sold.id, quantity=quantity, unit_price="0.0000000001")
+        assert (await catalogue.ask([line], by=rep)).lines[0].gross_amount.amount in ("0.00", "0.11")
+        answer = await catalogue.ask([line])
+        is_known = quantity == "999"
+        for each in (answer, answer.lines[0]):
+            assert each.HasField("cost_amount") is each.HasField("margin_amount") is is_known
+        assert not answer.margin_percent
+    with_income = [Line(product_id=bundle.id, quantity="999999999", unit_price="0.01")]
+    assert not (await catalogue.ask(with_income)).margin_percent
+
+
+async def test_sums_that_no_message_carries_are_refused_though_what_is_left_in_the_end_is_not(
+    catalogue: Catalogue,
+) -> None:
+    product, service = await catalogue.product("P"), await catalogue.product("S", tax_class="REDUCED")
+    await catalogue.tax_rate("13")
+    await catalogue.tax_rate("6", "REDUCED")
+    high = {"unit_price": "900000000000000"}
+    free = Line(product_id=product.id, quantity="1", discount_percent="100", **high)
+    sold = Line(product_id=product.id, quantity="1", unit_price="800000000000000")
+    back = Line(product_id=service.id, quantity="-1", unit_price="800000000000000")
+    for lines in ([free, free], [sold, sold, back, back]):
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await catalogue.ask(lines)
+        assert refusal.fields == ["lines.amount"]
+
+
 async def test_of_books_that_none_would_tell_apart_one_is_active(catalogue: Catalogue, user: User) -> None:
     first, second = await catalogue.book("first"), await catalogue.draft_book("second")
     with refused("ALREADY_EXISTS", "PRICE_BOOK_EXISTS"):
@@ -339,3 +399,14 @@ async def test_what_a_restricted_account_pays_is_seen_by_those_to_whom_it_is_ope
     page = await catalogue.prices.ListPrices(prices_pb2.ListPricesRequest(), metadata=other.metadata)
     assert list(page.prices) == []
     assert (await catalogue.prices.GetPrice(prices_pb2.GetPriceRequest(id=price.id), metadata=user.metadata)).id
+
+
+async def test_prices_are_found_by_their_books_however_many_accounts_have_prices_of_their_own(
+    sales: Running, user: User
+) -> None:
+    database, some = sales.service.database, [new_id()]
+    asked = {"tenant_id": user.tenant_id, "price_book_ids": some, "product_ids": some, "most": 1}
+    plan = await plan_of(database, user.tenant_id, queries.prices_in_books(), asked)
+    # Either index of prices has both, so nothing is read of the books of other accounts.
+    (condition,) = re.findall(r"'Index Cond': (\".+?\")", str(plan))
+    assert "price_book_id" in condition and "product_id" in condition

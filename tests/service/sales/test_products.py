@@ -129,6 +129,21 @@ async def test_costs_are_seen_and_set_by_who_may(catalogue: Catalogue, sales: Ru
             assert len((await own.add_version(draft.id)).versions) == 1
 
 
+async def test_who_does_not_see_costs_replaces_a_version_and_its_cost_stays(
+    catalogue: Catalogue, sales: Running, user: User
+) -> None:
+    made = await catalogue.product("TR-400")
+    await catalogue.add_version(made.id, FAR, unit_cost=cny("12.50"))
+    rep = await sales.user(user.tenant_id, grants={"products.read": Scope.ALL, "products.write": Scope.ALL})
+    shown = await Catalogue(sales, rep).add_version(made.id, FAR, unit="套")
+    assert (shown.versions[1].unit, shown.versions[1].HasField("unit_cost")) == ("套", False)
+    read = await catalogue.products.GetProduct(pb.GetProductRequest(id=made.id), metadata=user.metadata)
+    assert read.versions[1].unit_cost == cny("12.50")
+    await catalogue.add_version(made.id, FAR)
+    read = await catalogue.products.GetProduct(pb.GetProductRequest(id=made.id), metadata=user.metadata)
+    assert not read.versions[1].HasField("unit_cost")
+
+
 # --- tax rates
 
 

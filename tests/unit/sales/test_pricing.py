@@ -164,6 +164,41 @@ def test_a_discount_that_is_more_than_its_line_is_refused_by_the_lines_number(am
     assert refused.value.line == 1
 
 
+@pytest.mark.parametrize("amount", ["9.996", "-9.996", "9.995"])
+def test_all_that_is_shown_of_a_line_can_be_taken_off_though_it_was_rounded_up(amount: str) -> None:
+    found = price_document([DocumentLine(Decimal(amount), Discount(amount=Decimal("10.00")))], "CNY")
+    assert not found.net and abs(found.discount) == 10 and found.lines[0].list_amount == found.discount
+    with pytest.raises(DiscountTooHigh):
+        price_document([DocumentLine(Decimal(amount), Discount(amount=Decimal("10.01")))], "CNY")
+
+
+@given(documents)
+def test_nothing_is_left_of_a_document_that_is_discounted_by_all_of_it(document: dict[str, Any]) -> None:
+    found = price_document(**document | {"discount": Discount(Decimal(100))})
+    assert not any((found.net, found.tax, found.gross))
+    assert not any(figure for each in found.lines for figure in (each.net, each.tax, each.gross))
+
+
+@pytest.mark.parametrize("total", ["0", "0.01", "-0.01"])
+def test_a_percentage_is_taken_off_each_line_though_sales_and_returns_nearly_cancel_out(total: str) -> None:
+    lines = [DocumentLine(Decimal(100) + Decimal(total), tax_percent=Decimal(13)), DocumentLine(Decimal(-100))]
+    found = price_document(lines, "CNY", discount=Discount(Decimal(50)))
+    assert abs(found.lines[0].net - 50) <= Decimal("0.01") and abs(found.lines[1].net + 50) <= Decimal("0.01")
+    assert found.tax == Decimal("6.50")
+
+
+def test_an_amount_off_a_line_is_no_percentage_that_was_rounded() -> None:
+    line = DocumentLine(Decimal("84.000"), Discount(amount=Decimal("70.000")), Decimal(19))
+    (priced,) = price_document([line], "EUR").lines
+    assert [priced.discount, priced.net, priced.tax] == [Decimal(70), Decimal(14), Decimal("2.66")]
+
+
+def test_taxes_of_three_lines_are_a_cent_more_than_those_of_their_sum() -> None:
+    lines = [DocumentLine(Decimal(each), tax_percent=Decimal(20)) for each in ("299.33", "179.33", "99.34")]
+    taxes = [price_document(lines, "EUR", tax_rounding=each).tax for each in (TaxRounding.LINE, TaxRounding.RATE)]
+    assert taxes == [Decimal("115.61"), Decimal("115.60")]
+
+
 def test_a_discount_of_more_than_the_whole_document_is_refused() -> None:
     with pytest.raises(DiscountTooHigh) as refused:
         price_document([DocumentLine(Decimal(10))], "CNY", discount=Discount(amount=Decimal("10.01")))

@@ -29,6 +29,12 @@ for _name, _columns in {
 }.items():
     Index(f"price_books_{_name}_index", price_books.c.tenant_id, *(price_books.c[column] for column in _columns))
 Index(
+    "price_books_account_index",
+    price_books.c.tenant_id,
+    price_books.c.account_id,
+    postgresql_where=text("state = 'ACTIVE'"),
+)
+Index(
     "price_books_place_index",
     price_books.c.tenant_id,
     price_books.c.place,

@@ -10,7 +10,7 @@ from crm_kit.errors import InvalidArgument, invalid_field
 from crm_kit.money import Money, check_range
 
 from crm_sales.price_books.model import Audience
-from crm_sales.priced_lines.model import WHOLE, ZERO, Draft, Part, Question, total_cost
+from crm_sales.priced_lines.model import WHOLE, ZERO, Draft, Part, Question, carried, total_cost
 from crm_sales.pricing.document import DiscountTooHigh, DocumentAmounts, PartAmounts, price_document
 from crm_sales.pricing.selection import Rejected
 
@@ -128,9 +128,7 @@ class Answers:
         """What the lines come to. InvalidArgument for amounts that no message carries."""
         amounts = self.amounts
         cost = total_cost([draft.cost for draft in self.drafts])
-        margin = None if cost is None else amounts.net - cost
-        for figure in (amounts.net, amounts.gross):
-            check_range(self.money(figure), field="lines")
+        margin = margin_of(amounts.net, cost)
         return Totals(
             rates=tuple(
                 TaxedAmounts(each.tax_percent, self.money(each.net), self.money(each.tax)) for each in amounts.rates
@@ -149,8 +147,6 @@ class Answers:
     def line(self, number: int) -> PricedLine:
         """A line, counted from 0. InvalidArgument for amounts that no message carries."""
         draft, figures = self.drafts[number], self.amounts.lines[number]
-        check_range(self.money(figures.list_amount), field="lines")
-        check_range(self.money(figures.gross), field="lines")
         taken = draft.choice.taken
         step = taken.price.step_at(draft.asked.quantity) if taken else None
         by_hand = draft.asked.unit_price
@@ -175,7 +171,7 @@ class Answers:
             tax_amount=self.money(figures.tax),
             gross_amount=self.money(figures.gross),
             cost_amount=self.known(draft.cost),
-            margin_amount=self.known(None if draft.cost is None else figures.net - draft.cost),
+            margin_amount=self.known(margin_of(figures.net, draft.cost)),
             rejected=draft.choice.rejected[:MAX_REJECTED],
             cheaper_quantity=None
             if by_hand is not None or not taken
@@ -185,7 +181,7 @@ class Answers:
         )
 
     def part(self, part: Part, share: PartAmounts) -> PricedPart:
-        listed = None if part.list_amount is None else self.money(part.list_amount).rounded()
+        listed = None if part.list_amount is None else self.rounded(part.list_amount)
         return PricedPart(
             product_id=part.product.id,
             quantity=part.quantity,
@@ -197,10 +193,21 @@ class Answers:
         )
 
     def money(self, amount: Decimal) -> Money:
-        return Money(amount, self.question.sought.currency_code)
+        """InvalidArgument for an amount that no message carries."""
+        money = Money(amount, self.question.sought.currency_code)
+        check_range(money, field="lines")
+        return money
+
+    def rounded(self, amount: Decimal) -> Money:
+        return self.money(Money(amount, self.question.sought.currency_code).rounded().amount)
 
     def known(self, amount: Decimal | None) -> Money | None:
         return None if amount is None else self.money(amount)
+
+
+def margin_of(net: Decimal, cost: Decimal | None) -> Decimal | None:
+    """None where the cost is not known, or no message carries the margin."""
+    return None if cost is None else carried(net - cost)
 
 
 def percent_of(margin: Decimal | None, net: Decimal) -> Decimal | None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from crm_kit.errors import FailedPrecondition, invalid_field
-from crm_kit.money import check_currency
+from crm_kit.money import MAX_AMOUNT, check_currency
 
 from crm_sales.pricing.document import (
     Discount,
@@ -203,13 +203,18 @@ def cost_of(version: ProductVersion, quantity: Decimal, sought: Sought) -> Decim
     cost = version.unit_cost
     if cost is None or cost.currency_code != sought.currency_code:
         return None
-    return (cost * quantity).rounded().amount
+    return carried((cost * quantity).rounded().amount)
 
 
 def total_cost(costs: Sequence[Decimal | None]) -> Decimal | None:
     """The sum; None when one is not known."""
     known = [each for each in costs if each is not None]
-    return sum(known, ZERO) if len(known) == len(costs) else None
+    return carried(sum(known, ZERO)) if len(known) == len(costs) else None
+
+
+def carried(cost: Decimal) -> Decimal | None:
+    """None for more than messages carry. An error would tell those who do not see costs at which quantity that is."""
+    return cost if abs(cost) < MAX_AMOUNT else None
 
 
 def check_percent(percent: Decimal, field: str) -> None:

@@ -29,4 +29,4 @@ prices = tenant_table(
     ),
 )
 Index("prices_create_time_index", prices.c.tenant_id, prices.c.create_time, prices.c.id)
-Index("prices_product_index", prices.c.tenant_id, prices.c.product_id)
+Index("prices_product_index", prices.c.tenant_id, prices.c.product_id, prices.c.price_book_id)

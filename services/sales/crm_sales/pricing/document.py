@@ -137,7 +137,7 @@ def price_document(
         before if line.discount is NO_DISCOUNT else discounted(number, line, digits)
         for number, (line, before) in enumerate(zip(lines, listed, strict=True))
     ]
-    shares = split(document_discount(sum(own), discount, digits), own, within=True)
+    shares = document_shares(own, discount, digits)
     left = [amount - share for amount, share in zip(own, shares, strict=True)]
     taxed = [each for line, amount in zip(lines, left, strict=True) for each in taxed_of(line, amount)]
     taxes = taxes_of(taxed, tax_rounding, included=prices_include_tax)
@@ -180,16 +180,33 @@ def line_amounts(
 
 
 def discounted(number: int, line: DocumentLine, digits: int) -> int:
-    """A line less its own discount, in minor units, rounded once."""
+    """A line less its own discount, in minor units, rounded once; it is no more than what is shown of the line."""
     percent, amount = line.discount.percent, line.discount.amount
     # A hundred times as much, which saves a division.
     left = EXACT.multiply(line.amount, EXACT.subtract(WHOLE, percent)) if percent else EXACT.scaleb(line.amount, 2)
     if amount:
         off = EXACT.multiply(amount if line.amount >= 0 else EXACT.minus(amount), WHOLE)
         if abs(left) < abs(off):
-            raise DiscountTooHigh(number)
+            # All that is shown of the line can be taken off, also where that is rounded up.
+            if abs(units_of(left, digits - 2)) < abs(units_of(off, digits - 2)):
+                raise DiscountTooHigh(number)
+            return 0
         left = EXACT.subtract(left, off)
     return units_of(left, digits - 2)
+
+
+def document_shares(own: Sequence[int], discount: Discount, digits: int) -> list[int]:
+    """What is taken off each line for the discount of the document: the percentage of each, and shares of the amount.
+
+    A percentage is not split: where sales and returns nearly cancel out, a unit of the sum is all of some lines.
+    """
+    total, rate = sum(own), percent_units(discount.percent)
+    taken = document_discount(total, discount, digits)
+    by_percent = half_up(total * rate, IN_PERCENT)
+    shares = settle(by_percent, [half_up(each * rate, IN_PERCENT) for each in own], own, within=True)
+    left = [amount - share for amount, share in zip(own, shares, strict=True)]
+    more = split(taken - by_percent, left, within=True)
+    return [share + each for share, each in zip(shares, more, strict=True)]
 
 
 def document_discount(total: int, discount: Discount, digits: int) -> int:

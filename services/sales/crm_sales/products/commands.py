@@ -28,12 +28,18 @@ def update_product(work: UnitOfWork, before: Product, values: dict[str, Any]) ->
 
 
 async def add_version(work: UnitOfWork, before: Product, version: ProductVersion) -> Product:
-    """Say what a product is from a day on. PermissionDenied for a cost by who does not see costs."""
+    """Say what a product is from a day on.
+
+    PermissionDenied for a cost by who does not see costs; the one of a version that they replace stays.
+    """
+    access = work.actor.access
+    sees_costs = access.may(READS_COSTS) and access.scope(READS_COSTS) is Scope.ALL
     if version.unit_cost is not None:
         check_currency(version.unit_cost.currency_code, field=f"{PLACE}.unit_cost.currency_code")
-        access = work.actor.access
-        if not access.may(READS_COSTS) or access.scope(READS_COSTS) is not Scope.ALL:
+        if not sees_costs:
             raise denied("sets_costs", f"costs are set by who sees them: {READS_COSTS} is needed with the scope ALL")
+    if not sees_costs:
+        version = replace(version, unit_cost=before.cost_from(version.valid_from_date))
     after = before.add_version(version, today=work.actor.access.day_of(work.now))
     await check_parts(work, version)
     return PRODUCTS.save(work, before, after, events.ProductVersionAdded)

@@ -113,6 +113,10 @@ class Product:
         begun = [each for each in self.versions if each.valid_from_date <= day]
         return begun[-1] if begun else None
 
+    def cost_from(self, day: date) -> Money | None:
+        """The cost of the version that begins on the very day, if there is one."""
+        return next((each.unit_cost for each in self.versions if each.valid_from_date == day), None)
+
     def add_version(self, new: ProductVersion, *, today: date) -> "Product":
         """With a version that begins after all others, or in place of the last one on its day.
 

@@ -38,6 +38,13 @@ def upgrade() -> None:
         sa.Column("update_time", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="price_books_pkey"),
     )
+    op.create_index(
+        "price_books_account_index",
+        "price_books",
+        ["tenant_id", "account_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'ACTIVE'"),
+    )
     op.create_index("price_books_create_time_index", "price_books", ["tenant_id", "create_time", "id"], unique=False)
     op.create_index(
         "price_books_display_name_index", "price_books", ["tenant_id", "display_name_key", "id"], unique=False
@@ -117,7 +124,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "price_book_id", "product_id", name="prices_product_key"),
     )
     op.create_index("prices_create_time_index", "prices", ["tenant_id", "create_time", "id"], unique=False)
-    op.create_index("prices_product_index", "prices", ["tenant_id", "product_id"], unique=False)
+    op.create_index("prices_product_index", "prices", ["tenant_id", "product_id", "price_book_id"], unique=False)
     protected("account_tiers", "price_books", "products", "tax_rates", "prices")
 
 
@@ -137,5 +144,6 @@ def downgrade() -> None:
     op.drop_index("price_books_place_index", table_name="price_books", postgresql_where=sa.text("state = 'ACTIVE'"))
     op.drop_index("price_books_display_name_index", table_name="price_books")
     op.drop_index("price_books_create_time_index", table_name="price_books")
+    op.drop_index("price_books_account_index", table_name="price_books", postgresql_where=sa.text("state = 'ACTIVE'"))
     op.drop_table("price_books")
     op.drop_table("account_tiers")
