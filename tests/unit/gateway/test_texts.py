@@ -259,7 +259,7 @@ async def test_pages_and_routes_that_are_not_there_are_told_so_too(client: httpx
     of_the_gateway = await client.post("/v1/tasks", json={}, headers=ZH)
     assert (of_the_gateway.status_code, of_the_gateway.json()["detail"]) == (405, "此处只能使用 GET。")
     refused = (await client.delete("/v1/accounts", headers=ZH)).json()
-    with_verbs = "，或在路径后加上以下之一并使用 POST：:bulkChange, :export, :tryBulkChange。"
+    with_verbs = "，或在路径后加上以下之一并使用 POST：:bulkChange, :export, :findDuplicates, :tryBulkChange。"
     assert refused["detail"] == f"此处只能使用 GET, HEAD, OPTIONS, POST{with_verbs}"
 
 
