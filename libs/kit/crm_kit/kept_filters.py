@@ -6,7 +6,7 @@ place. Whoever asks is the one whose rights count, for the fields that it speaks
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from crm_kit.database.work import Reader
@@ -21,11 +21,18 @@ MAX_KEPT = 5
 
 
 class Unusable(Exception):
-    """A filter that is kept cannot be asked by this reader; the texts have `filter.<problem>` with the values."""
+    """A filter that is kept cannot be asked by this reader; the texts have `filter.<problem>` with the values.
 
-    def __init__(self, detail: str, *, problem: str, **values: object) -> None:
+    `named` is what names it in the filter that somebody wrote.
+    """
+
+    def __init__(self, detail: str, *, problem: str, named: str = "", **values: object) -> None:
         super().__init__(detail)
-        self.detail, self.problem, self.values = detail, problem, values
+        self.detail, self.problem, self.named, self.values = detail, problem, named, values
+
+
+# Puts what a filter that is kept names itself in its place.
+Expand = Callable[[Filter], Awaitable[Filter]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,18 +43,21 @@ class KeptFilters:
     """
 
     field: FilterField
-    read: Callable[[Reader, "Listing", UUID], Awaitable[Filter | None]]
+    read: Callable[[Reader, "Listing", UUID, Expand], Awaitable[Filter | None]]
 
 
 class _Reading:
-    """Puts the filters that are kept in the place of the terms that name them."""
+    """Puts the filters that are kept in the place of the terms that name them.
 
-    def __init__(self, reader: Reader, listing: "Listing", kept: Mapping[str, KeptFilters], text: str) -> None:
+    Each place counts, and so do those within the filters that are kept: as long is what PostgreSQL is asked.
+    """
+
+    def __init__(self, reader: Reader, listing: "Listing", kept: Mapping[str, KeptFilters]) -> None:
         self.reader = reader
         self.listing = listing
         self.kept = kept
-        self.text = text
         self.known: dict[tuple[str, UUID], Filter | None] = {}
+        self.places = 0
 
     async def read(self, tree: Filter) -> Filter:
         match tree:
@@ -62,25 +72,24 @@ class _Reading:
                 return tree if found is None else found
             case Present(field) | IsNull(field) if field.path in self.kept:
                 detail = f'{field.path} is asked for members only, such as {field.path}:"..."'
-                self._refuse(detail, field.path, problem="kept_members", name=field.path)
+                raise Unusable(detail, problem="kept_members", named=field.path, name=field.path)
         return tree
 
     async def _kept(self, path: str, id: UUID) -> Filter | None:
-        if (path, id) in self.known:
-            return self.known[path, id]
-        if len(self.known) == MAX_KEPT:
-            detail = f"a filter names at most {MAX_KEPT} others"
-            self._refuse(detail, str(id), problem="kept_many", most=MAX_KEPT)
+        self.places += 1
         try:
-            found = await self.kept[path].read(self.reader, self.listing, id)
+            return await self._known(path, id)
         except Unusable as error:
-            self._refuse(error.detail, str(id), problem=error.problem, **error.values)
-        self.known[path, id] = found
-        return found
+            error.named = str(id)
+            raise
 
-    def _refuse(self, detail: str, found: str, *, problem: str, **values: object) -> NoReturn:
-        position = self.text.lower().find(found.lower()) + 1
-        raise refuse("filter", position or 1, detail, problem=problem, **values)
+    async def _known(self, path: str, id: UUID) -> Filter | None:
+        if self.places > MAX_KEPT:
+            detail = f"a filter names at most {MAX_KEPT} others, those within these and repeated ones counted"
+            raise Unusable(detail, problem="kept_many", most=MAX_KEPT)
+        if (path, id) not in self.known:
+            self.known[path, id] = await self.kept[path].read(self.reader, self.listing, id, self.read)
+        return self.known[path, id]
 
 
 async def with_kept(
@@ -89,4 +98,8 @@ async def with_kept(
     """The filter with those that it names in their place. InvalidArgument INVALID_FILTER where that cannot be."""
     if kept.keys().isdisjoint(fields_of(tree)):
         return tree
-    return await _Reading(reader, listing, kept, text).read(tree)
+    try:
+        return await _Reading(reader, listing, kept).read(tree)
+    except Unusable as error:
+        position = text.lower().find(error.named.lower()) + 1
+        raise refuse("filter", position or 1, error.detail, problem=error.problem, **error.values) from None

@@ -81,6 +81,26 @@ async def test_accounts_are_below_one_another_on_ten_levels_and_no_more(
     assert (await group(accounts, user, top)).levels == 9
 
 
+async def test_ten_levels_are_ten_whoever_creates_below_what_somebody_moves(
+    customer: Running, accounts: "AccountServiceAsyncStub", user: User
+) -> None:
+    ids = [(await new_account(customer, user)).id]
+    for _ in range(8):
+        ids.append(await below(customer, user, ids[-1], "level"))
+    for _ in range(5):
+        moved = (await new_account(customer, user)).id
+        await asyncio.gather(
+            move(accounts, user, moved, ids[-1]),
+            *(below(customer, user, moved, "below") for _ in range(3)),
+            return_exceptions=True,
+        )
+        assert (await group(accounts, user, ids[0])).levels <= 9
+        await accounts.UpdateAccount(
+            pb.UpdateAccountRequest(account=pb.Account(id=moved), update_mask=FieldMask(paths=["parent_id"])),
+            metadata=user.metadata,
+        )
+
+
 async def test_a_group_is_an_account_with_all_below_it_in_lists_and_sums(
     customer: Running, accounts: "AccountServiceAsyncStub", user: User
 ) -> None:

@@ -218,6 +218,43 @@ async def test_a_filter_is_asked_at_every_read_and_goes_together_with_others(
     assert await members(customer, user, f"NOT {of(segment)}") == ["A"]
 
 
+async def test_a_segment_takes_groups_of_accounts_as_lists_do(
+    customer: Running, api: "SegmentServiceAsyncStub", user: User, create: Create
+) -> None:
+    top, _ = await companies(customer, user, "A", "Z")
+    await companies(customer, user, "B", "C", parent_id=top.id)
+    group = f'group_ids:"{top.id}"'
+    segment = await create(kind=DYNAMIC, filter=f'{group} AND NOT display_name = "C"')
+    best = await create(kind=DYNAMIC, filter=group, order_by="display_name desc", max_members=2)
+    assert await members(customer, user, of(segment)) == ["A", "B"]
+    assert await members(customer, user, of(best)) == ["B", "C"]
+    assert await members(customer, user, f"NOT {of(best)}") == ["A", "Z"]
+    blind = await customer.user(user.tenant_id, hidden_fields=["accounts.parent_id"])
+    for named in (segment, best):
+        with refused("INVALID_ARGUMENT", "INVALID_FILTER") as refusal:
+            await members(customer, blind, of(named))
+        assert "parent_id" in refusal.detail
+    for wrong in ("group_ids:*", f'group_ids:"{segment.id}"'):
+        with refused("INVALID_ARGUMENT", "INVALID_FILTER") as refusal:
+            await create(kind=DYNAMIC, filter=wrong)
+        assert refusal.fields == ["segment.filter"]
+    many = await create(kind=DYNAMIC, filter=" OR ".join([group] * 5))
+    with refused("INVALID_ARGUMENT", "INVALID_FILTER") as refusal:
+        await members(customer, user, of(many))
+    assert "at most 5" in refusal.detail
+
+
+async def test_a_filter_names_five_others_however_often_it_says_the_same(
+    customer: Running, user: User, create: Create
+) -> None:
+    await companies(customer, user, "A", industry="steel")
+    segment = await create(kind=DYNAMIC, filter='industry = "steel"')
+    assert await members(customer, user, " AND ".join([of(segment)] * 5)) == ["A"]
+    with refused("INVALID_ARGUMENT", "INVALID_FILTER") as refusal:
+        await members(customer, user, " AND ".join([of(segment)] * 6))
+    assert "at most 5" in refusal.detail
+
+
 async def test_counts_and_sums_take_a_segment_as_lists_do(customer: Running, user: User, create: Create) -> None:
     await companies(customer, user, "A", "B", industry="steel")
     await companies(customer, user, "C", industry="power")
@@ -290,11 +327,16 @@ async def test_a_segment_whose_field_is_gone_says_so_and_is_no_empty_one(
 ) -> None:
     field = await new_field(customer, user, "fleet_size", NUMBER)
     segment = await create(kind=DYNAMIC, filter="custom.fleet_size > 1")
+    # Text that is looked for is no field.
+    other = await create(kind=DYNAMIC, filter='legal_name:"custom.fleet_size"')
     assert not segment.unusable_fields
     put_away = custom_fields_pb2.ArchiveCustomFieldRequest(collection="accounts", id=field.id)
     await stub_of(customer).ArchiveCustomField(put_away, metadata=user.metadata)
     page = await api.ListSegments(pb.ListSegmentsRequest(), metadata=user.metadata)
-    assert [list(each.unusable_fields) for each in page.segments] == [["custom.fleet_size"]]
+    assert {each.id: list(each.unusable_fields) for each in page.segments} == {
+        segment.id: ["custom.fleet_size"],
+        other.id: [],
+    }
     with refused("INVALID_ARGUMENT", "INVALID_FILTER") as refusal:
         await members(customer, user, of(segment))
     assert "cannot be read any more" in refusal.detail
@@ -359,6 +401,10 @@ async def test_a_preview_counts_what_its_reader_sees_and_shows_the_first(
     asked = pb.PreviewSegmentRequest(filter='industry = "steel"', order_by="display_name", max_members=3)
     best = await api.PreviewSegment(asked, metadata=user.metadata)
     assert (best.count, best.exact, list(best.account_names)) == (3, True, ["n00", "n01", "n02"])
+    named = pb.PreviewSegmentRequest(filter=of(pb.Segment(id=found[0].id)))
+    with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+        await api.PreviewSegment(named, metadata=user.metadata)
+    assert set(refusal.fields) == {"filter"}
     with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
         await api.PreviewSegment(pb.PreviewSegmentRequest(max_members=3), metadata=user.metadata)
     assert set(refusal.fields) == {"order_by"}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from crm.customer.v1 import accounts_pb2, interactions_pb2
@@ -15,10 +16,14 @@ from crm.resource.v1 import resources_pb2
 from crm.resource.v1.resources_pb2_grpc import ResourceServiceStub
 from crm_customer.records.visits.missing import Missing
 from crm_customer.records.visits.model import GRACE
+from crm_customer.records.visits.tables import visit_timers
+from crm_customer.records.visits.timers import move
 from crm_kit.background import Tenants
+from crm_kit.database.statements import statement
 from crm_kit.identity.access import Scope
 from crm_kit.wire import timestamp
 from google.protobuf.field_mask_pb2 import FieldMask
+from sqlalchemy import Select, bindparam, select
 
 from tests.service.customer.customers import new_account, new_contact, new_interaction
 from tests.service.history import changes_of
@@ -60,6 +65,14 @@ def plan(api: "VisitServiceAsyncStub", user: User, account: accounts_pb2.Account
         return await api.CreateVisit(request, metadata=by.with_key(key) if key else by.metadata)
 
     return plan_visit
+
+
+@statement
+def due_time_of() -> Select[Any]:
+    timers = visit_timers.c
+    return select(timers.due_time).where(
+        timers.tenant_id == bindparam("tenant_id"), timers.visit_id == bindparam("visit_id")
+    )
 
 
 async def interaction(customer: Running, by: User, id: str) -> interactions_pb2.Interaction:
@@ -131,6 +144,52 @@ async def test_a_visit_that_is_done_is_on_the_timeline_as_the_interaction_that_i
     ):
         with refused("FAILED_PRECONDITION", "ILLEGAL_STATE"):
             await again
+
+
+async def test_what_is_told_of_a_visit_is_refused_by_the_names_of_the_request(
+    customer: Running, api: "VisitServiceAsyncStub", user: User, account: accounts_pb2.Account, plan: Plan
+) -> None:
+    contact = await new_contact(customer, user, account.id)
+    planned = await plan(contact_ids=[contact.id])
+    ahead = timestamp(datetime.now(UTC) + timedelta(days=1))
+    for wrong, field in (
+        ({"visit_time": ahead}, "visit_time"),
+        ({"next_step_due_date": "2026-12-01"}, "next_step_due_date"),
+    ):
+        with refused("INVALID_ARGUMENT", "INVALID_ARGUMENT") as refusal:
+            await api.CompleteVisit(pb.CompleteVisitRequest(id=planned.id, **wrong), metadata=user.metadata)
+        assert refusal.fields == [field]
+
+
+async def test_who_makes_a_visit_tells_of_it_whether_they_see_its_account_or_not(
+    customer: Running, api: "VisitServiceAsyncStub", user: User, account: accounts_pb2.Account, plan: Plan
+) -> None:
+    own = {f"{each}.{verb}": Scope.OWN for each in ("accounts", "visits", "interactions") for verb in ("read", "write")}
+    visitor = await customer.user(user.tenant_id, grants=own)
+    contact = await new_contact(customer, user, account.id)
+    planned = await plan(owner_id=str(visitor.id), contact_ids=[contact.id])
+    done = await api.CompleteVisit(pb.CompleteVisitRequest(id=planned.id, outcome="signed"), metadata=visitor.metadata)
+    told = await interaction(customer, user, done.interaction_id)
+    assert (told.account_id, list(told.contact_ids), told.outcome) == (account.id, [contact.id], "signed")
+    stub = AccountServiceStub(customer.channel)
+    asked = accounts_pb2.GetAccountRequest(id=account.id)
+    with refused("NOT_FOUND", "ACCOUNT_NOT_FOUND"):
+        await stub.GetAccount(asked, metadata=visitor.metadata)
+
+
+async def test_of_two_who_tell_of_a_visit_at_once_one_does(
+    customer: Running, api: "VisitServiceAsyncStub", user: User, account: accounts_pb2.Account, plan: Plan
+) -> None:
+    planned = await plan()
+    request = pb.CompleteVisitRequest(id=planned.id)
+    answers = await asyncio.gather(
+        *(api.CompleteVisit(request, metadata=user.metadata) for _ in range(4)), return_exceptions=True
+    )
+    assert len([each for each in answers if isinstance(each, pb.Visit)]) == 1
+    listed = await InteractionServiceStub(customer.channel).ListInteractions(
+        interactions_pb2.ListInteractionsRequest(filter=f'account_id = "{account.id}"'), metadata=user.metadata
+    )
+    assert len(listed.interactions) == 1
 
 
 async def test_an_interaction_that_is_there_tells_of_one_visit(
@@ -243,6 +302,18 @@ async def test_what_nobody_tells_of_counts_as_missed_by_the_clock_of_the_tenant_
     assert [each.action for each in told.changes] == ["MISSED", "CREATED"]
     done = await api.CompleteVisit(pb.CompleteVisitRequest(id=overdue.id), metadata=user.metadata)
     assert (done.state, done.completion) == (DONE, 100)
+
+
+async def test_a_visit_that_is_looked_at_too_early_is_looked_at_again_when_its_time_has_come(
+    customer: Running, user: User, plan: Plan
+) -> None:
+    planned = await plan()
+    database, tenant_id = customer.service.database, user.tenant_id
+    key = {"tenant_id": tenant_id, "visit_id": UUID(planned.id)}
+    await database.all(tenant_id, move(), key | {"due_time": datetime(2020, 1, 1, tzinfo=UTC)})
+    await Missing(Tenants(database, customer.service.clock)).look()
+    (row,) = await database.all(tenant_id, due_time_of(), key)
+    assert row["due_time"] == planned.overdue_time.ToDatetime(UTC)
 
 
 async def test_the_share_of_visits_that_were_made_is_told_by_user_and_month(

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import crm_customer
 import crm_kit.filtering
 import pytest
 from crm_gateway.texts.catalogue import LANGUAGES, Language, catalogue
@@ -57,7 +58,12 @@ def test_a_wrong_filter_is_told_in_chinese_with_position_and_values(text: str) -
 def problems_of_filters() -> set[str]:
     """Every problem that the program names where a filter is refused."""
     found = {f"value.{kind}" for kind in FieldType} | {"choice"}
-    for path in Path(crm_kit.filtering.__path__[0]).glob("*.py"):
+    reading = Path(crm_kit.filtering.__path__[0])
+    sources = [*reading.glob("*.py"), reading.parent / "kept_filters.py"]
+    # What filters that are kept are refused for is said where they are.
+    kept = Path(crm_customer.__path__[0]).rglob("*.py")
+    sources += [path for path in kept if "raise Unusable(" in path.read_text()]
+    for path in sources:
         for keyword in (each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.keyword)):
             if keyword.arg == "problem" and isinstance(keyword.value, ast.Constant):
                 found.add(str(keyword.value.value))

@@ -16,6 +16,20 @@ def take_locks() -> Any:
     return select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0)))
 
 
+@statement
+def take_shared_lock() -> Any:
+    return select(func.pg_advisory_xact_lock_shared(func.hashtextextended(bindparam("name", type_=Text), 0)))
+
+
+async def shared_advisory_lock(work: UnitOfWork, name: str) -> None:
+    """As `advisory_lock`, but beside others who take it so: they and `advisory_lock` wait for each other.
+
+    Two that take it both ways in this order would wait for each other: take `advisory_lock` first.
+    """
+    await work.flush()
+    await work.all(take_shared_lock(), name=f"{work.tenant_id} {name}")
+
+
 async def advisory_lock(work: UnitOfWork, *names: str) -> None:
     """Wait until no other unit of the tenant holds one of the names, then hold them until this one ends.
 

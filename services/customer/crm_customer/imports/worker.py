@@ -16,6 +16,7 @@ import structlog
 from crm_kit.clock import TenantClock
 from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.database.connections import Database
+from crm_kit.database.locks import advisory_lock
 from crm_kit.database.statistics import analyze_grown
 from crm_kit.database.work import ReadSession, UnitOfWork, retried
 from crm_kit.directory.access import Directory
@@ -37,8 +38,9 @@ from crm_customer.imports.progress import advance
 from crm_customer.imports.queries import get_stored_upload
 from crm_customer.imports.resource import IMPORTS
 from crm_customer.imports.spreadsheets.layout import Layout
-from crm_customer.imports.spreadsheets.mapping import CONTACT_NAMES
+from crm_customer.imports.spreadsheets.mapping import CONTACT_NAMES, Field
 from crm_customer.imports.spreadsheets.separate import unpack
+from crm_customer.records.accounts.commands import HIERARCHY
 from crm_customer.records.accounts.resource import ACCOUNTS
 
 log = structlog.get_logger()
@@ -239,6 +241,9 @@ class ImportWorker:
         work = UnitOfWork(self._database, actor, scope=scope, now=await self._clock.now(actor.tenant_id))
         work.job_id = run.job.id
         try:
+            if run.source.column(Field.PARENT):
+                # Before all that its rows hold, as whoever moves a single account takes it.
+                await advisory_lock(work, HIERARCHY)
             results = await Batch(work, run.job, run.source, run.lookups).write(rows)
             if not run.job.dry_run:
                 after = advance(work, run.job, rows, results)

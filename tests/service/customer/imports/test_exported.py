@@ -179,6 +179,26 @@ async def test_who_may_change_their_own_accounts_changes_no_other_by_its_id(
     assert (await accounts.GetAccount(pb.GetAccountRequest(id=theirs.id), metadata=user.metadata)) == theirs
 
 
+async def test_rows_that_would_put_accounts_below_themselves_are_refused_each_by_its_number(
+    customer: Running, accounts: "AccountServiceAsyncStub", imports: "ImportServiceAsyncStub", user: User, run: Run
+) -> None:
+    one, two, three = [await new_account(customer, user, display_name=name) for name in ("甲", "乙", "丙")]
+    rows = [
+        ["id", "客户名称", "parent_id"],
+        [one.id, "甲", one.id],
+        [two.id, "乙", three.id],
+        [three.id, "丙", two.id],
+    ]
+    job = await run(rows, mode=imports_pb2.Import.MODE_UPDATE)
+    assert counts(job) == (0, 1, 0, 2)
+    assert [(each.row_number, each.column) for each in await errors_of(imports, user, job.id)] == [
+        (2, "parent_id"),
+        (4, "parent_id"),
+    ]
+    found = await accounts.GetAccount(pb.GetAccountRequest(id=two.id), metadata=user.metadata)
+    assert found.parent_id == three.id
+
+
 async def test_an_import_that_creates_passes_over_the_ids_and_says_so(
     customer: Running, accounts: "AccountServiceAsyncStub", user: User, run: Run
 ) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.accounts import FOLLOWING
-from crm_kit.database.locks import advisory_lock
+from crm_kit.database.locks import advisory_lock, shared_advisory_lock
 from crm_kit.database.statements import statement
 from crm_kit.database.trees import ids_from_here_up
 from crm_kit.database.work import UnitOfWork
@@ -32,6 +32,8 @@ from crm_customer.records.quality_rules.book import rules_of
 from crm_customer.records.quality_rules.keeping import assessed, fillable_with_custom, judged
 from crm_customer.records.quality_rules.quality import FieldCheck
 
+# Held by whoever moves accounts below others, and together by those who create some there.
+HIERARCHY = "account hierarchy"
 NewAccountCheck = Callable[[UnitOfWork, Account], Awaitable[None]]
 
 
@@ -107,7 +109,10 @@ async def drafted(work: UnitOfWork, values: dict[str, Any], *, id: UUID | None =
     """A new account by the rules, not yet written."""
     account = Account(id=id or new_id(), create_time=work.now, update_time=work.now, **values)
     checked = account.checked(now=work.now, region=work.actor.access.default_region)
-    checked.check_place(await ids_from_here_up(work, accounts, checked.parent_id))
+    if checked.parent_id is not None:
+        # Nobody moves what is above while something comes below it.
+        await shared_advisory_lock(work, HIERARCHY)
+        checked.check_place(await ids_from_here_up(work, accounts, checked.parent_id))
     return await ruled(work, await assessed(work, ACCOUNTS, None, checked))
 
 
@@ -140,7 +145,7 @@ async def update_account(
     after = await ruled(work, await assessed(work, ACCOUNTS, before, after, checks=checks))
     if after.parent_id != before.parent_id:
         await check_parent(work, after.parent_id)
-        await advisory_lock(work, "account hierarchy")
+        await advisory_lock(work, HIERARCHY)
         above = await ids_from_here_up(work, accounts, after.parent_id)
         after.check_place(above, levels_below=await levels_below(work, after.id) if after.parent_id else 0)
     put_external_ids(work, after, before)

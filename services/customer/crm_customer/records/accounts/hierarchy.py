@@ -15,7 +15,7 @@ from crm_kit.errors import denied
 from crm_kit.field_rights import is_hidden
 from crm_kit.filtering.schema import FilterField
 from crm_kit.filtering.tree import EVERYTHING, Field, FieldType, Filter, OneOf
-from crm_kit.kept_filters import KeptFilters, Unusable
+from crm_kit.kept_filters import Expand, KeptFilters, Unusable
 from crm_kit.listing import Listing
 from sqlalchemy import CTE, Integer, Select, bindparam, func, literal, select
 
@@ -111,7 +111,7 @@ async def group_of(reader: Reader, listing: Listing, id: UUID) -> Group:
     )
 
 
-async def read_group(reader: Reader, listing: Listing, id: UUID) -> Filter:
+async def read_group(reader: Reader, listing: Listing, id: UUID, _: Expand) -> Filter:
     """What stands for a group in a filter. Unusable: an account that is not seen, a hidden tree, a group too large."""
     if _hides_tree(reader, listing):
         raise Unusable("you may not see which account belongs to which (parent_id)", problem="group_hidden")

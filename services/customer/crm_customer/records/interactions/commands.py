@@ -10,6 +10,7 @@ from crm_kit.database.statements import statement
 from crm_kit.database.work import UnitOfWork
 from crm_kit.errors import invalid_field, wrong_state
 from crm_kit.events.consumers import Event
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from sqlalchemy import DateTime, Uuid, bindparam, func, select, update
 
@@ -27,8 +28,14 @@ from crm_customer.records.timeline.commands import put_entry, retell_entry
 from crm_customer.records.timeline.model import Detail, Entry, Kind
 
 
-async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Interaction:
-    """Record an interaction from the values of its fields; it took place now unless they say when."""
+async def record_interaction(
+    work: UnitOfWork, values: dict[str, Any], *, account_scope: Scope | None = None
+) -> Interaction:
+    """Record an interaction from the values of its fields; it took place now unless they say when.
+
+    With an account and with contacts that the caller sees; with an `account_scope` these were settled before by others,
+    and it says how far the account is looked for.
+    """
     interaction = Interaction(
         id=new_id(),
         recorder_id=work.actor.user_id,
@@ -37,9 +44,9 @@ async def record_interaction(work: UnitOfWork, values: dict[str, Any]) -> Intera
         **{"interaction_time": work.now} | values | {"user_ids": values["user_ids"] or (work.actor.user_id,)},
     )
     interaction.check(now=work.now)
-    await check_account(work, interaction.account_id)
+    await check_account(work, interaction.account_id, scope=account_scope)
     contact_ids = interaction.contact_ids
-    if contact_ids:
+    if contact_ids and account_scope is None:
         check_there(contact_ids, await CONTACTS.get_referred(work, contact_ids), "contact_ids")
     if interaction.user_ids != (work.actor.user_id,):
         users = await work.all(users_by_ids(), ids=list(interaction.user_ids))
@@ -89,9 +96,12 @@ async def retell(work: UnitOfWork, before: Interaction, after: Interaction) -> N
         await take_back_last_contact(work, before.account_id, before.interaction_time)
 
 
-async def check_account(work: UnitOfWork, id: UUID) -> None:
-    """The account must be there for the caller, and in business."""
-    account = (await ACCOUNTS.get_referred(work, [id])).get(id)
+async def check_account(work: UnitOfWork, id: UUID, *, scope: Scope | None = None) -> None:
+    """The account must be there for the caller, or within a scope, and in business."""
+    if scope is None:
+        account = (await ACCOUNTS.get_referred(work, [id])).get(id)
+    else:
+        account = await ACCOUNTS.find(work, id, scope=scope)
     if account is None:
         raise invalid_field("interaction.account_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
     if account.status not in IN_BUSINESS:

@@ -10,14 +10,15 @@ from crm_kit.custom_fields.definitions import definitions_of
 from crm_kit.database.locks import advisory_lock
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
-from crm_kit.errors import FailedPrecondition, InvalidArgument, invalid_field
+from crm_kit.errors import FailedPrecondition, InvalidArgument
+from crm_kit.filtering.schema import CUSTOM
 from crm_kit.filtering.tree import fields_of
 from crm_kit.ids import new_id
 from crm_kit.listing import Listing
 from crm_kit.resource.owners import given_to
 
-from crm_customer.records.segments.model import MAX_MEMBERS, PLACE, Segment, custom_keys
-from crm_customer.records.segments.naming import SEGMENT_IDS
+from crm_customer.records.segments.model import MAX_MEMBERS, PLACE, Segment
+from crm_customer.records.segments.naming import require_no_segment
 from crm_customer.records.segments.queries import count_members, members_among
 from crm_customer.records.segments.resource import SEGMENTS
 from crm_customer.records.segments.tables import segment_members
@@ -53,21 +54,23 @@ async def update_segment(work: UnitOfWork, listing: Listing, before: Segment, va
 
 async def custom_uses(work: UnitOfWork, listing: Listing, segment: Segment) -> tuple[str, ...]:
     """The custom fields that filter and order go by, as they are now. InvalidArgument for what cannot be read."""
+    keys: set[str] = set()
     for name in ("filter", "order_by"):
         text = getattr(segment, name) or ""
         try:
-            tree, _ = await listing.parse(work, **{"filter": "", name: text})
+            tree, order = await listing.parse(work, **{"filter": "", name: text})
+            require_no_segment(tree, field=f"{PLACE}.filter")
+            # What it names is there as well.
+            await listing.read(work, **{"filter": "", name: text})
         except InvalidArgument as error:
             placed = [type(each)(f"{PLACE}.{name}", each.rule, each.detail) for each in error.violations]
             raise InvalidArgument(
                 error.detail, reason=error.reason, violations=placed, metadata=error.metadata
             ) from None
-        if SEGMENT_IDS in fields_of(tree):
-            raise invalid_field(f"{PLACE}.filter", "segment_in_segment", "a segment names no other segment")
-    keys = custom_keys(segment.filter, segment.order_by)
-    known = await definitions_of(work, listing.collection) if keys else None
-    fields = known.fields if known else {}
-    return tuple(sorted(f"{key} {fields[key].type}" for key in keys & fields.keys()))
+        keys |= {path for path in (*fields_of(tree), *(term.name for term in order.terms)) if path.startswith(CUSTOM)}
+    known = (await definitions_of(work, listing.collection)).fields if keys else {}
+    plain = {path.removeprefix(CUSTOM).partition(".")[0] for path in keys}
+    return tuple(sorted(f"{key} {known[key].type}" for key in plain & known.keys()))
 
 
 async def add_members(work: UnitOfWork, before: Segment, ids: Collection[UUID]) -> Changed:

@@ -1,6 +1,5 @@
 """A segment: a group of accounts, listed one by one or told by a filter."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +13,6 @@ PLACE = "segment"
 MAX_MEMBERS = 100_000
 # Of how many accounts a list is looked through for the first of them.
 MAX_BEST = 5000
-_CUSTOM_PATH = re.compile(r"custom\.([a-z][a-z0-9_]{0,62})")
 
 
 class Kind(StrEnum):
@@ -107,8 +105,3 @@ def best_violations(order_by: str | None, max_members: int | None, *, place: str
         yield FieldViolation(f"{place}order_by", "best_order", "is needed: it says which accounts are the best")
     if order_by and max_members is None:
         yield FieldViolation(f"{place}max_members", "best_count", "is needed: lists have an order of their own")
-
-
-def custom_keys(*texts: str | None) -> frozenset[str]:
-    """The keys of custom fields that a filter or an order may speak of."""
-    return frozenset(key for text in texts if text for key in _CUSTOM_PATH.findall(text))

@@ -8,6 +8,7 @@ from crm_kit.errors import InvalidArgument
 from crm_kit.listing import Count, Listing
 
 from crm_customer.records.segments.model import best_violations
+from crm_customer.records.segments.naming import require_no_segment
 
 SHOWN = 10
 
@@ -25,6 +26,8 @@ async def preview(reader: Reader, listing: Listing, filter: str, order_by: str, 
     if violations := list(best_violations(order_by, max_members)):
         detail = "; ".join(f"{each.field}: {each.detail}" for each in violations)
         raise InvalidArgument(detail, violations=violations)
+    written, _ = await listing.parse(reader, filter)
+    require_no_segment(written, field="filter")
     tree, order = await listing.read(reader, filter, order_by)
     if max_members is None:
         count = await listing.count(reader, filter)

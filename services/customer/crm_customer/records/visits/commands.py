@@ -7,7 +7,8 @@ from uuid import UUID
 from crm.customer.v1 import events_pb2 as events
 from crm_kit.database.work import UnitOfWork
 from crm_kit.directory.access import owned_by
-from crm_kit.errors import FailedPrecondition, denied, invalid_field
+from crm_kit.errors import FailedPrecondition, InvalidArgument, denied, invalid_field
+from crm_kit.identity.access import Scope
 from crm_kit.ids import new_id
 from crm_kit.resource.owners import given_to
 
@@ -72,14 +73,31 @@ async def record(work: UnitOfWork, visit: Visit, told: Mapping[str, Any]) -> UUI
         "contact_ids": visit.contact_ids,
         "user_ids": (visit.owner_id,),
     }
-    return (await record_interaction(work, values)).id
+    try:
+        # With whom it was is settled by the plan; who makes a visit does not have to see its account.
+        return (await record_interaction(work, values, account_scope=Scope.ALL)).id
+    except InvalidArgument as error:
+        raise told_in_request(error) from None
+
+
+def told_in_request(error: InvalidArgument) -> InvalidArgument:
+    """What an interaction is refused for, by the names that the request has for it."""
+    violations = [
+        type(each)(request_field(each.field.removeprefix("interaction.")), each.rule, each.detail)
+        for each in error.violations
+    ]
+    return InvalidArgument(error.detail, reason=error.reason, violations=violations, metadata=error.metadata)
+
+
+def request_field(name: str) -> str:
+    """What the request calls a field of the interaction."""
+    return "visit_time" if name == "interaction_time" else name
 
 
 async def check_interaction(work: UnitOfWork, visit: Visit, id: UUID, told: Mapping[str, Any]) -> None:
     """InvalidArgument unless the caller reads such an interaction, which is a visit to the account and tells all."""
     for name in sorted(told):
-        field = "visit_time" if name == "interaction_time" else name
-        raise invalid_field(field, "with_interaction", "is told by the interaction that is named")
+        raise invalid_field(request_field(name), "with_interaction", "is told by the interaction that is named")
     found = (await INTERACTIONS.get_referred(work, [id])).get(id)
     if found is None:
         raise invalid_field("interaction_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")

@@ -13,8 +13,9 @@ from crm_kit.events.leases import Lease
 from crm_kit.identity.access import Scope
 
 from crm_customer.records.visits.commands import miss_visit
+from crm_customer.records.visits.model import State
 from crm_customer.records.visits.resource import VISITS
-from crm_customer.records.visits.timers import A_TENANTS_SHARE, due_timers, move
+from crm_customer.records.visits.timers import A_TENANTS_SHARE, due_timers, move, move_timer
 
 EVERY_SECONDS = 60.0
 # So long a visit that could not be settled waits until it is tried again.
@@ -54,5 +55,9 @@ class Missing:
         async with self._tenants.unit(row["tenant_id"], now) as work:
             visit = await VISITS.find(work, row["visit_id"], scope=Scope.ALL)
             # It may have been told of, or put off, in the meantime.
-            if visit is not None and visit.is_overdue(now):
+            if visit is None or visit.state is not State.PLANNED:
+                return
+            if visit.is_overdue(now):
                 miss_visit(work, visit)
+            else:
+                move_timer(work, visit)
