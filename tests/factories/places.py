@@ -169,9 +169,12 @@ OF_COLLECTIONS: Mapping[Path, str] = {
     ("source_value_id",): f"{{2}}/{SOURCE_VALUES}",
 }
 # Rpcs that are good only for some of a kind, by the field that names it.
-OF_RPCS: Mapping[tuple[str, Path], str] = dict.fromkeys(
-    (("ReceiveCallEvent", ("channel_id",)), ("DialCall", ("channel_id",))), "telephones"
-)
+OF_RPCS: Mapping[tuple[str, Path], str] = {
+    ("ReceiveCallEvent", ("channel_id",)): "telephones",
+    ("DialCall", ("channel_id",)): "telephones",
+    # Whoever takes a member out is told that it was one.
+    ("RemoveSegmentMembers", ("account_ids",)): "accounts in no segment",
+}
 PARENTS: Mapping[str, str] = {"account": "accounts", "team": "teams"}
 
 

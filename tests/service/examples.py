@@ -631,6 +631,7 @@ _EXAMPLES: Mapping[str, Example] = {
     "calls": Example(call_of),
     "cases": Example(created_by("CreateCase")),
     "channels": Example(channel, owned=False),
+    "accounts in no segment": Example(created_by("CreateAccount"), lasting=False),
     "failed outbound messages": Example(failed_message, lasting=False),
     "inbound-messages": Example(inbound_message),
     WAITING_MESSAGES: Example(waiting_message, owned=False),

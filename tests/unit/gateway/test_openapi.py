@@ -280,7 +280,7 @@ def test_headers_are_told_where_they_work() -> None:
         return {each["name"] for each in parameters_of(CONTENT["paths"][path][verb])}
 
     common = {"X-Request-Id", "X-Request-Timeout"}
-    assert names("/v1/accounts", "post") == common | {"Idempotency-Key"}
+    assert names("/v1/accounts", "post") == common | {"Idempotency-Key", "on_duplicates"}
     assert names("/v1/accounts/{id}", "get") == common | {"id", "fields", "include", "If-None-Match"}
     assert names("/v1/accounts/{id}", "patch") == common | {"id", "update_mask", "keep_opportunities", "If-Match"}
     assert good_answer("/v1/accounts", "post")["headers"].keys() == {"ETag", "Location", "Idempotent-Replayed"}

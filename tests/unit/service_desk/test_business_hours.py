@@ -264,7 +264,8 @@ def test_hours_as_broken_as_may_be_are_explained_in_time_with_the_latest_of_them
         return counted(hours, start, within(600), end).time_spent
 
     listed, run = explained().counted, explained().elapsed
-    assert quickest(explained) < MAX_SECONDS
+    # Three times what it may hold others up: a machine may be slow.
+    assert quickest(explained, 0.15) < 0.15
     assert listed == tuple(business_intervals(hours, start, end)[-1000:])
     assert run == sum((each.end_time - each.start_time for each in business_intervals(hours, start, end)), timedelta())
 
