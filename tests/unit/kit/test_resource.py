@@ -188,6 +188,7 @@ def declared(**parts: Any) -> Resource[Any, Any]:
         "beside": {"last_contact_time", "value_tier", "value_tier_version"},
         "unversioned": ACCOUNTS.without_history - ACCOUNTS.beside,
         "computed": {"team_member_ids": MEMBER_IDS},
+        "kept_filters": ACCOUNTS.kept_filters,
         "verbs": ACCOUNTS.tries,
     }
     return Resource("account", **given | parts)
