@@ -9,6 +9,7 @@ from crm_local.testing import Platform, platform_for_tests
 
 LEVELS = ("warning", "error", "critical")
 LAST_LINES = 20
+FIRST = {"test_tour.py": 0, "test_examples.py": 1}
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +19,8 @@ async def platform() -> AsyncIterator[Platform]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The README's tour expects a fresh installation, so it goes before what fills it."""
-    items.sort(key=lambda item: item.path.name != "test_tour.py")
+    """The README's tour and the examples expect a fresh installation, so they go before what fills it."""
+    items.sort(key=lambda item: FIRST.get(item.path.name, len(FIRST)))
 
 
 @pytest.hookimpl(wrapper=True)

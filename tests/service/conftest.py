@@ -29,9 +29,10 @@ BOUNDS = (
 A_BUSY_MACHINES_SECONDS = 60.0
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def as_much_as_on_an_idle_machine() -> Iterator[None]:
-    """Is done within these bounds, however busy the machine is. Tests of a bound set it themselves."""
+    """Is done within these bounds, however busy the machine is. Tests of a bound set it themselves; those of other
+    packages, in the same process, have what the services have."""
     with pytest.MonkeyPatch.context() as patched:
         for bound in BOUNDS:
             patched.setattr(bound, A_BUSY_MACHINES_SECONDS)

@@ -1,5 +1,6 @@
 import gettext
 import io
+import time
 from collections.abc import Callable
 
 import openpyxl
@@ -9,9 +10,8 @@ from crm_customer.imports.spreadsheets.fields import Reason
 from crm_customer.imports.spreadsheets.mapping import mapping_for
 from crm_customer.imports.spreadsheets.reader import Spreadsheet, read_spreadsheet
 from crm_customer.imports.spreadsheets.regions import region_code
-from crm_customer.imports.spreadsheets.report import ERRORS_COLUMN, write_csv_report
+from crm_customer.imports.spreadsheets.report import ERRORS_COLUMN, write_csv_report, write_xlsx_report
 from crm_customer.imports.spreadsheets.rows import AccountRow, BadRow, RowRules, read_rows
-from crm_customer.imports.spreadsheets.xlsx_report import write_xlsx_report
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -258,6 +258,20 @@ def test_no_cell_of_an_xlsx_report_is_a_formula() -> None:
     written = openpyxl.load_workbook(file).worksheets[0]
     assert {cell.data_type for row in written.iter_rows() for cell in row if cell.value} == {"s"}
     assert not any(str(cell.value).startswith("=") for row in written.iter_rows() for cell in row)
+    # What is typed over it stays text, too: a number of 18 digits keeps them.
+    assert {cell.number_format for row in written.iter_rows() for cell in row} == {"@"}
+
+
+def test_a_report_is_the_same_file_on_any_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = ["客户名称", "电话"]
+    bad = [row for row in read_rows(sheet(header, ["", "1"]), mapping_for(header, {})) if isinstance(row, BadRow)]
+    files = []
+    for day in (0, 400):
+        monkeypatch.setattr(time, "time", lambda day=day: 1_800_000_000.0 + day * 86_400)
+        file = io.BytesIO()
+        write_xlsx_report(file, header, bad)
+        files.append(file.getvalue())
+    assert files[0] == files[1]
 
 
 def test_a_made_spreadsheet_is_the_same_for_the_same_seed() -> None:

@@ -28,9 +28,9 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-# Styles by their numbers: general, whole, with two decimals, date, instant.
-FORMATS = (0, 1, 4, 164, 165)
-GENERAL, WHOLE, CENTS, DATE, INSTANT = range(len(FORMATS))
+# Styles by their numbers: general, whole, with two decimals, date, instant, and text that stays text when it is edited.
+FORMATS = (0, 1, 4, 164, 165, 49)
+GENERAL, WHOLE, CENTS, DATE, INSTANT, TEXT = range(len(FORMATS))
 TIME_LENGTH = len("2026-01-31T09:30:00")
 # Instants of another offset than UTC have the styles and formats after these, one for each offset.
 FIRST_OFFSET_FORMAT = 166
@@ -113,7 +113,7 @@ class XlsxFile:
         self._out = Outgoing()
         self._archive = zipfile.ZipFile(self._out, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         for name, content in PARTS.items():
-            self._archive.writestr(name, DECLARATION + content)
+            self._add(name, content)
         self._sheet = self._archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True)
         self._sheet.write(f'{DECLARATION}<worksheet xmlns="{MAIN}"><sheetData>'.encode())
         self._rows = 0
@@ -160,16 +160,21 @@ class XlsxFile:
         """The last bytes."""
         self._sheet.write(b"</sheetData></worksheet>")
         self._sheet.close()
-        self._archive.writestr("xl/styles.xml", DECLARATION + styles(self._offsets))
+        self._add("xl/styles.xml", styles(self._offsets))
         self._archive.close()
         return self.take()
+
+    def _add(self, name: str, content: str) -> None:
+        # As `writestr`, but without the time of day: the same rows are the same file.
+        with self._archive.open(name, "w") as part:
+            part.write(f"{DECLARATION}{content}".encode())
 
 
 def cell(text: str) -> str:
     """A cell as XML; an empty one keeps its place."""
     if not text:
-        return "<c/>"
-    return f'<c t="inlineStr"><is><t xml:space="preserve">{escape(written(text))}</t></is></c>'
+        return f'<c s="{TEXT}"/>'
+    return f'<c s="{TEXT}" t="inlineStr"><is><t xml:space="preserve">{escape(written(text))}</t></is></c>'
 
 
 def written(text: str) -> str:

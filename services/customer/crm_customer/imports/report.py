@@ -10,7 +10,7 @@ from crm_kit.database.work import Reader
 
 from crm_customer.imports.model import Import
 from crm_customer.imports.queries import bad_rows
-from crm_customer.imports.spreadsheets.report import write_csv_report
+from crm_customer.imports.spreadsheets.report import write_csv_report, write_xlsx_report
 from crm_customer.imports.spreadsheets.rows import BadRow, RowError
 
 CSV_TYPE = "text/csv; charset=utf-8"
@@ -33,12 +33,8 @@ async def import_report(reader: Reader, job: Import, *, is_csv: bool) -> tuple[s
 def written(job: Import, rows: Iterable[BadRow], *, is_csv: bool) -> bytes:
     """The file."""
     file = io.BytesIO()
-    if is_csv:
-        write_csv_report(file, job.header, rows)
-    else:
-        from crm_customer.imports.spreadsheets.xlsx_report import write_xlsx_report
-
-        write_xlsx_report(file, job.header, rows)
+    write = write_csv_report if is_csv else write_xlsx_report
+    write(file, job.header, rows)
     return file.getvalue()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from crm_kit.formulas import neutralized
+from crm_kit.spreadsheets.xlsx_file import XlsxFile
 
 from crm_customer.imports.spreadsheets.rows import BadRow
 
@@ -24,6 +25,19 @@ def write_csv_report(file: BinaryIO, header: Sequence[str], bad_rows: Iterable[B
         count += 1
     text.flush()
     text.detach()
+    return count
+
+
+def write_xlsx_report(file: BinaryIO, header: Sequence[str], bad_rows: Iterable[BadRow]) -> int:
+    """Writes one sheet, all cells as text. Returns how many rows; streams."""
+    book = XlsxFile()
+    count = 0
+    book.write([neutralized(name) for name in report_header(header)])
+    for row in bad_rows:
+        book.write(report_cells(header, row))
+        file.write(book.take())
+        count += 1
+    file.write(book.end())
     return count
 
 

@@ -1,5 +1,6 @@
 """How well a record fits a query: exact before beginning before substring before pinyin before typo."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,11 +33,11 @@ def rank(query: SearchQuery, texts: RecordTexts) -> float:
     if any(squash(name) == whole for name in texts.names):
         return _EXACT
     total = 0.0
-    for chunk in query.chunks:
+    for chunk, times in Counter(query.chunks).items():
         best = max(_chunk_scores(chunk, texts), default=0.0)
         if not best:
             return 0.0
-        total += best
+        total += best * times
     return min(total / len(query.chunks), _EXACT)
 
 
@@ -72,11 +73,11 @@ def _chunk_scores(chunk: str, texts: RecordTexts) -> Iterator[float]:
         return
     squashed = squash(chunk)
     ideographic = any(map(is_ideographic, squashed))
-    score = _written if ideographic else _alphabetic
+    score, wanted = (_written, ()) if ideographic else (_alphabetic, words(chunk))
     for name in texts.names:
-        yield score(chunk, squashed, name)
+        yield score(squashed, wanted, name)
     for name in texts.contact_names:
-        yield _CONTACT * score(chunk, squashed, name)
+        yield _CONTACT * score(squashed, wanted, name)
     for external_id in texts.external_ids:
         yield _external_id(squashed, squash(external_id), ideographic=ideographic)
     if ideographic:
@@ -94,6 +95,8 @@ class _Name:
     squashed: str
     core: str
     words: tuple[str, ...]
+    # The same as one text, each behind a blank: one look finds which of them begins so.
+    spaced: str
     readings: tuple["_Reading", ...]
 
 
@@ -121,10 +124,11 @@ def _forms(name: str) -> _Name:
             size = min(len(bare), len(syllables))
             opens = squashed.startswith(run)
             readings.append(_Reading(letters, starts, initials, opens, letters[: starts[size]], initials[:size]))
-    return _Name(squashed, bare, words(name), tuple(readings))
+    found = words(name)
+    return _Name(squashed, bare, found, "".join(f" {word}" for word in found), tuple(readings))
 
 
-def _written(_chunk: str, squashed: str, name: str) -> float:
+def _written(squashed: str, _wanted: tuple[str, ...], name: str) -> float:
     text = _forms(name)
     if squashed not in text.squashed:
         return 0.0
@@ -134,20 +138,19 @@ def _written(_chunk: str, squashed: str, name: str) -> float:
     return (_BEGINNING if text.squashed.startswith(squashed) else _SUBSTRING) + coverage
 
 
-def _alphabetic(chunk: str, squashed: str, name: str) -> float:
+def _alphabetic(squashed: str, wanted: tuple[str, ...], name: str) -> float:
     text = _forms(name)
-    written = _by_words(chunk, squashed, text) if text.words else 0.0
+    written = _by_words(squashed, wanted, text) if text.words else 0.0
     if written > _PINYIN_EXACT or not text.readings or not (squashed.isalpha() and squashed.isascii()):
         return written
     return max(written, _by_reading(squashed, text))
 
 
-def _by_words(chunk: str, squashed: str, text: _Name) -> float:
+def _by_words(squashed: str, wanted: tuple[str, ...], text: _Name) -> float:
     coverage = _COVERAGE * len(squashed) / max(len(text.squashed), len(squashed))
     if squashed == text.squashed:
         return _EXACT_CORE + coverage
-    wanted = words(chunk)
-    if all(any(word.startswith(beginning) for word in text.words) for beginning in wanted):
+    if all(f" {beginning}" in text.spaced for beginning in wanted):
         return (_BEGINNING if text.squashed.startswith(wanted[0]) else _SUBSTRING) + coverage
     return _TYPO + coverage if all(_nearly(word, text.words) for word in wanted) else 0.0
 
