@@ -1,7 +1,4 @@
-"""Precision and recall of finding duplicates, in memory: by the product's keys, rules and threshold.
-
-python -m tests.load.duplicates_quality [companies] [seed] [tuning|unseen]
-"""
+"""Precision and recall of finding duplicates, in memory: by the product's keys, rules and threshold."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

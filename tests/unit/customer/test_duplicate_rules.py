@@ -9,7 +9,7 @@ import pytest
 from crm_customer.records.accounts.credit_code import check_character
 from crm_customer.records.duplicate_rules.blocking import MAX_KEYS, keys_of
 from crm_customer.records.duplicate_rules.facts import Facts
-from crm_customer.records.duplicate_rules.matching import APART, MOST, RELATED, Reason, distance_within, match
+from crm_customer.records.duplicate_rules.matching import APART, MOST, RELATED, Reason, match, may_be_duplicates
 from crm_customer.records.duplicate_rules.names import names_in
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,9 +115,18 @@ def test_a_record_is_found_by_its_own_keys_and_has_not_too_many(facts: Facts) ->
     assert match(facts, facts).points >= match(facts, replace(facts, names=("又一家",))).points
 
 
-@given(st.text("华信电力", max_size=9), st.text("华信电力", max_size=9), st.integers(0, 4))
-def test_distances_are_those_of_the_textbook(one: str, other: str, most: int) -> None:
-    assert distance_within(one, other, most) == (textbook_distance(one, other) <= most)
+@given(FACTS, FACTS)
+def test_what_is_told_apart_at_once_is_no_duplicate(one: Facts, other: Facts) -> None:
+    assert may_be_duplicates(one, other) == may_be_duplicates(other, one)
+    assert may_be_duplicates(one, other) or not match(one, other).is_duplicate
+
+
+def test_what_is_told_apart_at_once_is_no_duplicate_among_written_companies() -> None:
+    records = list(Writer(UNSEEN, 2).records(300))
+    pairs = [(records[one].facts, records[other].facts) for one, other in candidates(records)]
+    told = [(may_be_duplicates(*pair), match(*pair).is_duplicate) for pair in pairs]
+    assert (False, True) not in told
+    assert {*told} == {(False, False), (True, False), (True, True)}
 
 
 def test_the_longest_names_are_compared_at_once() -> None:
@@ -133,18 +142,6 @@ def test_the_longest_names_are_compared_at_once() -> None:
 def test_a_name_with_its_place_meets_the_one_without_that_leaves_trades_out() -> None:
     one, other = [Facts(False, (name,)) for name in ("深圳华信", "华信电力设备有限公司")]
     assert keys_of(one) & keys_of(other)
-
-
-def textbook_distance(one: str, other: str) -> int:
-    """Optimal string alignment, as the table that textbooks have."""
-    rows = [[at + behind if 0 in (at, behind) else 0 for behind in range(len(other) + 1)] for at in range(len(one) + 1)]
-    for i in range(1, len(one) + 1):
-        for j in range(1, len(other) + 1):
-            change = one[i - 1] != other[j - 1]
-            rows[i][j] = min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + change)
-            if i > 1 and j > 1 and one[i - 1] == other[j - 2] and one[i - 2] == other[j - 1]:
-                rows[i][j] = min(rows[i][j], rows[i - 2][j - 2] + 1)
-    return rows[-1][-1]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ from crm_customer.records.duplicate_pairs.queries import (
 )
 from crm_customer.records.duplicate_pairs.resource import DUPLICATE_PAIRS
 from crm_customer.records.duplicate_rules.facts import Facts
-from crm_customer.records.duplicate_rules.matching import Match, match
+from crm_customer.records.duplicate_rules.matching import Match, match, may_be_duplicates
 from crm_customer.records.duplicates.queries import MAX_OF_A_KEY
 
 # Rows of the index in one transaction: the worst of them are 12,000 pairs, most are a hundred.
@@ -117,7 +117,7 @@ async def compared(work: UnitOfWork, sides: Iterable[Sides]) -> dict[Sides, tupl
 
     def of_pair(pair: Sides) -> tuple[Match, str] | None:
         one, other = facts.get(pair[0]), facts.get(pair[1])
-        if one is None or other is None:
+        if one is None or other is None or not may_be_duplicates(one, other):
             return None
         found = match(one, other)
         return (found, basis_of(one, other)) if found.is_duplicate else None

@@ -177,7 +177,10 @@ def _without_form(text: str) -> tuple[str, bool, bool]:
     """What is left without legal forms, whether one of them says group, and whether there was one."""
     is_group = has_form = False
     while True:
-        form = next((each for each in _FORMS if text.endswith(each) and len(text) - len(each) > 1), None)
+        ends = text.endswith(_FORMS)
+        form = (
+            next((each for each in _FORMS if text.endswith(each) and len(text) - len(each) > 1), None) if ends else None
+        )
         if form is None:
             return text, is_group, has_form
         text = text.removesuffix(form)
