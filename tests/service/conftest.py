@@ -29,14 +29,11 @@ BOUNDS = (
 A_BUSY_MACHINES_SECONDS = 60.0
 
 
-@pytest.fixture(scope="package", autouse=True)
-def as_much_as_on_an_idle_machine() -> Iterator[None]:
-    """Is done within these bounds, however busy the machine is. Tests of a bound set it themselves; those of other
-    packages, in the same process, have what the services have."""
-    with pytest.MonkeyPatch.context() as patched:
-        for bound in BOUNDS:
-            patched.setattr(bound, A_BUSY_MACHINES_SECONDS)
-        yield
+@pytest.fixture(autouse=True)
+def as_much_as_on_an_idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is done within these bounds, however busy the machine is. Tests of a bound set it themselves."""
+    for bound in BOUNDS:
+        monkeypatch.setattr(bound, A_BUSY_MACHINES_SECONDS)
 
 
 @pytest.fixture(scope="session")
