@@ -1,13 +1,17 @@
 """Quotes whose submission is approved first."""
 
+from typing import Any
+
+import grpc
 import pytest
 from crm.sales.v1 import quotes_pb2 as pb
 from crm_kit.identity.access import Scope
+from crm_kit.rpc.status import reason_of
 
 from tests.service.approving import REFUSE, Approval, Desk, Row, allows, asks, step, up_to
 from tests.service.running import Running, User, refused
-from tests.service.sales.pricing import Catalogue
-from tests.service.sales.quoting import Goods, Quoting, goods_of
+from tests.service.sales.pricing import Catalogue, Line
+from tests.service.sales.quoting import Goods, Quoting, goods_of, invalid
 
 
 @pytest.fixture
@@ -97,3 +101,38 @@ async def test_what_a_policy_lets_nobody_submit_stays_a_draft(
     with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
         await quoting.do("Submit", draft)
     assert (await quoting.get(draft.id)).state == pb.Quote.STATE_DRAFT
+
+
+async def test_the_deepest_discount_is_approved_by_the_matrix_to_a_thousandth(
+    quoting: Quoting, goods: Goods, desk: Desk, user: User, boss: User, colleague: User
+) -> None:
+    within = allows(up_to=up_to(10000), up_to_discount_percent="15")
+    await desk.policy(user, within, asks(step(boss), up_to_discount_percent="30"), Row(outcome=REFUSE))
+
+    async def submitted(*lines: Line, **fields: Any) -> str:
+        draft = await quoting.draft([*lines, goods.line("2")], **fields)
+        try:
+            return pb.Quote.State.Name((await quoting.do("Submit", draft)).state)
+        except grpc.aio.AioRpcError as error:
+            return reason_of(error)
+
+    assert await submitted(goods.line("1", discount_percent="15")) == "STATE_APPROVED"
+    assert await submitted(goods.line("1", discount_percent="15.0001")) == "APPROVAL_REQUIRED"
+    # Prices by hand and the discount of the whole count.
+    assert await submitted(goods.line("1", unit_price="84.996")) == "APPROVAL_REQUIRED"
+    assert await submitted(goods.line("1", discount_percent="10"), discount_percent="6") == "APPROVAL_REQUIRED"
+    assert await submitted(discount_percent="15") == "STATE_APPROVED"
+    assert await submitted(goods.line("1", discount_percent="31")) == "PERMISSION_DENIED"
+    draft = await quoting.draft([goods.line("1", discount_percent="20")])
+    await desk.approve(boss, await desk.submit(colleague, submission(draft)))
+    assert (await quoting.get(draft.id)).state == pb.Quote.STATE_APPROVED
+
+
+async def test_a_discount_bounds_no_verb_that_has_none(sales: Running, user: User) -> None:
+    orders = Desk(sales.channel, "orders", "release")
+    with invalid("approval_policy.rows[0].up_to_discount_percent"):
+        await orders.policy(user, allows(up_to_discount_percent="15"), Row(outcome=REFUSE))
+    policy = await orders.policy(user, allows(up_to=up_to(1)), Row(outcome=REFUSE))
+    policy.rows[0].up_to_discount_percent = "15"
+    with invalid("approval_policy.rows[0].up_to_discount_percent"):
+        await orders.change_policy(user, policy, "rows")

@@ -5,7 +5,8 @@ from uuid import UUID
 from crm.sales.v1 import events_pb2 as events
 from crm.sales.v1 import quotes_pb2 as pb
 from crm_kit.accounts import reached_with_account
-from crm_kit.approvals.declaration import Approvable, Measured
+from crm_kit.approvals.declaration import Approvable
+from crm_kit.approvals.policies.model import Measured
 from crm_kit.approvals.resource import of_records
 from crm_kit.database.work import Reader, seeing_all
 from crm_kit.identity.access import Scope
@@ -39,8 +40,8 @@ QUOTES = Resource(
 
 
 def offered_by(before: Quote | None, _request: pb.SubmitQuoteRequest) -> Measured:
-    """What the quote comes to before tax."""
-    return Measured(None if before is None else before.net_amount)
+    """What the quote comes to before tax, and how deep its deepest discount is."""
+    return Measured() if before is None else Measured(before.net_amount, before.deepest_discount_percent)
 
 
 async def owner_of_quote(reader: Reader, id: UUID) -> UUID | None:
@@ -57,4 +58,5 @@ SUBMITTING_QUOTES = Approvable(
     owner=owner_of_quote,
     seen=of_records(quotes, SEEN),
     by_request=False,
+    has_discount=True,
 )
