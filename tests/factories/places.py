@@ -73,6 +73,7 @@ APPROVALS, POLICIES = "approvals", "approval-policies"
 WITH_APPROVALS: Mapping[str, tuple[str, str]] = {
     "credit-limits": ("CreditLimit", "SetCreditLimit"),
     "orders": ("Order", "ReleaseOrder"),
+    "quotes": ("Quote", "SubmitQuote"),
 }
 # What people have submitted they read and withdraw with the permission of the verb, too.
 ALSO_PERMITTED: Mapping[str, str] = {
@@ -309,6 +310,17 @@ def is_a_bundle(product: Any) -> None:
     product.kind = 3
 
 
+def is_by_hand(quote: Any) -> None:
+    """At a price that no price book has to have, for ever."""
+    quote.valid_until_date = "2900-01-31"
+    for line in quote.lines:
+        line.quantity, line.unit_price = "1", "99.50"
+
+
+def is_revised_for_long(request: Any) -> None:
+    request.valid_until_date = "2900-01-31"
+
+
 def is_daily(schedule: Any) -> None:
     """At a time of day, and nothing else."""
     schedule.Clear()
@@ -477,6 +489,8 @@ COMPLETED: Mapping[str, Callable[[Any], None]] = {
     **{f"{verb}QualityRule": lambda request: expects_industry(request.quality_rule) for verb in ("Create", "Update")},
     "CreatePriceBook": lambda request: is_for_an_account(request.price_book),
     "CreateProduct": lambda request: is_a_bundle(request.product),
+    **{f"{verb}Quote": lambda request: is_by_hand(request.quote) for verb in ("Create", "Update")},
+    "ReviseQuote": is_revised_for_long,
     "CreateSavedView": lambda request: is_of_accounts(request.saved_view),
     "UpdateSavedView": lambda request: is_of_accounts(request.saved_view),
     "CreateSegment": lambda request: is_a_list(request.segment),

@@ -319,6 +319,12 @@ async def held_order(world: World, user: User) -> str:
     return str(draft.id)
 
 
+async def euro_quote(world: World, user: User) -> str:
+    quote: Any = await world.request(RPCS["CreateQuote"], user)
+    quote.quote.currency_code = "EUR"
+    return str(cast("Any", await world.call(RPCS["CreateQuote"], quote, user.metadata)).id)
+
+
 def policy_of(noun: str) -> Callable[[World, User], Awaitable[str]]:
     """The one in use in the user's tenant, where only one can be."""
 
@@ -581,7 +587,11 @@ async def product_on_sale(world: World, user: User) -> str:
     request.product.kind = 1
     product: Any = await world.call(create, request, everybody.metadata)
     version: Any = GetMessageClass(add.request)(id=product.id)
-    version.version.valid_from_date, version.version.unit, version.version.tax_class = "2020-01-01", "台", "STANDARD"
+    rate: Any = await world.request(RPCS["CreateTaxRate"], everybody)
+    rate.tax_rate.valid_from_date = "2020-01-01"
+    await world.call(RPCS["CreateTaxRate"], rate, everybody.metadata)
+    version.version.valid_from_date, version.version.unit = "2020-01-01", "台"
+    version.version.tax_class = rate.tax_rate.tax_class
     await world.call(add, version, everybody.metadata)
     activate = RPCS["ActivateProduct"]
     await world.call(activate, GetMessageClass(activate.request)(id=product.id), everybody.metadata)
@@ -678,6 +688,7 @@ _EXAMPLES: Mapping[str, Example] = {
         f"{PROPOSALS}/{collection}": Example(created_by(f"Create{noun}ChangeProposal"), lasting=False)
         for collection, noun in WITH_PROPOSALS.items()
     },
+    "euro quotes": Example(euro_quote, lasting=False),
     "held orders": Example(held_order, lasting=False),
     "interactions": Example(created_by("CreateInteraction")),
     "notification-preferences": Example(preference),
@@ -749,6 +760,7 @@ ALSO_NAMED: Mapping[str, tuple[Path, ...]] = {
     "CreateOpportunity": (("opportunity", "pipeline_id"),),
     "CreateOrder": (("order", "account_id"),),
     "CreatePriceBook": (("price_book", "account_id"),),
+    "CreateQuote": (("quote", "account_id"),),
     **dict.fromkeys(SENT, (("report", "subscriptions", "user_ids"),)),
 }
 # Rpcs that are good only for records in a certain state.
@@ -760,5 +772,6 @@ KIND_NEEDED: Mapping[str, str] = {
     "ReleaseFeedDelivery": "held feed deliveries",
     "RetryOutboundMessage": "failed outbound messages",
     "SubmitReleaseOrder": "held orders",
+    "SubmitSubmitQuote": "euro quotes",
     "WithdrawFeedDelivery": "sent feed deliveries",
 }

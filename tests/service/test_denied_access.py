@@ -78,6 +78,8 @@ TAKEN_AS_GIVEN = {
     ("AddProductVersion", "version.parts.needed_product_ids"),
     ("AddProductVersion", "version.parts.excluded_product_ids"),
     ("PriceLines", "lines.option_product_ids"),
+    ("CreateQuote", "quote.lines.option_product_ids"),
+    ("UpdateQuote", "quote.lines.option_product_ids"),
     # What one's own notifications are about may be gone.
     ("MarkAllNotificationsRead", "record_id"),
     ("UpdateNotificationPreference", "notification_preference.muted_records.record_id"),
@@ -94,6 +96,7 @@ TAKEN_AS_GIVEN = {
     ),
     # What an update does not change is refused whatever it names, unless it is what it was.
     ("UpdateOrder", "order.opportunity_id"),
+    ("UpdateQuote", "quote.opportunity_id"),
     ("UpdateAccountMember", "account_member.account_id"),
     ("UpdatePriceBook", "price_book.account_id"),
     ("UpdatePrice", "price.price_book_id"),

@@ -94,7 +94,8 @@ async def test_a_service_that_does_not_answer_is_named_and_the_rest_is_there(wor
     async with gateway_to(world, down=("sales",)) as web:
         found = (await web.get(URL, headers=as_user(boss))).json()
         assert [each["id"] for each in found["approvals"]] == [of_credit]
-        assert found["missing"] == [{"collection": "orders", "service": "sales", "reason": "UNAVAILABLE"}]
+        of_sales = {"service": "sales", "reason": "UNAVAILABLE"}
+        assert found["missing"] == [{"collection": each} | of_sales for each in ("orders", "quotes")]
     async with gateway_to(world, down=("sales", "scoring")) as web:
         assert (await web.get(URL, headers=as_user(boss))).status_code == 503
 

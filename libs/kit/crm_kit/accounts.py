@@ -61,6 +61,7 @@ FOLLOWING = frozenset(
         "outbound_messages",
         "payments",
         "price_books",
+        "quotes",
         "scores",
         "visits",
     }

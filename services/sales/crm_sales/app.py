@@ -5,6 +5,7 @@ from pathlib import Path
 from crm.sales.v1 import payments_pb2
 from crm_kit.accounts import account_reference, accounts_from
 from crm_kit.background import Tenants
+from crm_kit.contacts import Contacts
 from crm_kit.identity.key_ring import FetchKeys
 from crm_kit.identity.services import ServiceIdentity
 from crm_kit.paging import PageTokens
@@ -44,6 +45,9 @@ from crm_sales.prices.resource import PRICES
 from crm_sales.prices.servicer import PriceServicer
 from crm_sales.products.resource import PRODUCTS
 from crm_sales.products.servicer import ProductServicer
+from crm_sales.quotes.expiring import Expiring
+from crm_sales.quotes.resource import QUOTES, SUBMITTING_QUOTES
+from crm_sales.quotes.servicer import QuoteServicer
 from crm_sales.ready_reports import READY_REPORTS
 from crm_sales.settings import SalesSettings
 from crm_sales.tables import metadata
@@ -66,6 +70,7 @@ def build(settings: SalesSettings) -> Service:
     following = Following(Tenants(service.database, service.clock))
     histories = Histories(Tenants(service.database, service.clock))
     holds = Holds(Tenants(service.database, service.clock), known, credit)
+    expiring = Expiring(Tenants(service.database, service.clock))
     service.servicers = [
         PoolServicer(tokens, holdings=held_leads, wake_reclaim=reclaim.job.wake),
         LeadServicer(tokens, known, customer, wake_histories=histories.job.wake),
@@ -77,6 +82,7 @@ def build(settings: SalesSettings) -> Service:
         TaxRateServicer(tokens),
         PriceBookServicer(tokens, known, price_lines),
         PriceServicer(tokens),
+        QuoteServicer(tokens, known, Contacts(customer_peer, contacts)),
     ]
     service.ready_reports = READY_REPORTS
     service.resources = [
@@ -90,8 +96,9 @@ def build(settings: SalesSettings) -> Service:
         TAX_RATES,
         PRICE_BOOKS,
         PRICES,
+        QUOTES,
     ]
-    service.approvables = [RELEASING_ORDERS]
+    service.approvables = [RELEASING_ORDERS, SUBMITTING_QUOTES]
     service.names = {
         "accounts": accounts,
         "contacts": contacts,
@@ -107,7 +114,7 @@ def build(settings: SalesSettings) -> Service:
         wake_following=following.job.wake,
         wake_holds=holds.job.wake,
     )
-    service.jobs = [reclaim.job.run, following.job.run, histories.job.run, holds.job.run]
+    service.jobs = [reclaim.job.run, following.job.run, histories.job.run, holds.job.run, expiring.job.run]
     service.closers += [customer_peer.close, scoring_peer.close]
     return service
 

@@ -12,6 +12,7 @@ from crm_sales.pools import tables as pools
 from crm_sales.price_books import tables as price_books
 from crm_sales.prices import tables as prices
 from crm_sales.products import tables as products
+from crm_sales.quotes import tables as quotes
 from crm_sales.tax_rates import tables as tax_rates
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "price_books",
     "prices",
     "products",
+    "quotes",
     "tax_rates",
 ]

@@ -124,6 +124,7 @@ def test_verbs_that_can_be_approved_say_where_they_are_submitted() -> None:
     }
     assert {verb: path for verb, path in submitted.items() if path} == {
         ("orders", "release"): "/v1/approvals/orders:release",
+        ("quotes", "submit"): "/v1/approvals/quotes:submit",
         ("credit_limits", "setLimit"): "/v1/approvals/credit-limits:setLimit",
     }
     approvable = {rpc.name for rpc in CONTRACT.rpcs if rpc.options.Extensions[options_pb2.approvable]}
@@ -360,6 +361,7 @@ def test_what_may_take_approval_has_the_events_of_approvals() -> None:
     assert {name for name, each in COLLECTIONS.items() if set(APPROVED) <= set(each["events"])} == {
         "orders",
         "credit_limits",
+        "quotes",
     }
 
 

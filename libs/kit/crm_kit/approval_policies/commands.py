@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Select, Text, Uuid, any_, bindparam, func, not_, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.policies.book import book_of
 from crm_kit.approvals.policies.model import ApprovalPolicy, all_asked
 from crm_kit.approvals.policies.resource import POLICIES
@@ -26,12 +27,14 @@ from crm_kit.working_time.calendars import WorkingCalendars
 
 
 async def create_policy(
-    work: UnitOfWork, calendars: WorkingCalendars, collection: str, values: dict[str, Any], *, permission: str
+    work: UnitOfWork, calendars: WorkingCalendars, approvable: Approvable, values: dict[str, Any]
 ) -> ApprovalPolicy:
-    """Put a policy into use; `permission` is what reading the collection takes."""
+    """Put a policy of a verb into use."""
+    collection, permission = approvable.resource.collection, approvable.resource.permission
     policy = ApprovalPolicy(
         id=new_id(), collection=collection, create_time=work.now, update_time=work.now, **values
     ).checked()
+    check_discounts(policy, has_discount=approvable.has_discount)
     await know_calendar(work, calendars, policy)
     await check_policy(work, policy, permission=permission)
     forget(work)
@@ -39,12 +42,17 @@ async def create_policy(
 
 
 async def update_policy(
-    work: UnitOfWork, calendars: WorkingCalendars, before: ApprovalPolicy, values: dict[str, Any], *, permission: str
+    work: UnitOfWork,
+    calendars: WorkingCalendars,
+    approvable: Approvable,
+    before: ApprovalPolicy,
+    values: dict[str, Any],
 ) -> ApprovalPolicy:
     """Change some properties of a policy; nothing is written when nothing changes."""
     after = before.update(values)
+    check_discounts(after, has_discount=approvable.has_discount)
     await know_calendar(work, calendars, after)
-    await check_policy(work, after, before, permission=permission)
+    await check_policy(work, after, before, permission=approvable.resource.permission)
     return save_policy(work, before, after, events.ApprovalPolicyUpdated)
 
 
@@ -98,6 +106,15 @@ async def check_policy(
             await require_users(work, step.user_ids, old_ids=old_users, field=f"{place}.user_ids[{{}}]")
             for name, ids in (("user_ids", step.user_ids), ("role_ids", step.role_ids)):
                 require_readers(ids, blind, field=f"{place}.{name}", permission=permission)
+
+
+def check_discounts(policy: ApprovalPolicy, *, has_discount: bool) -> None:
+    """InvalidArgument for a bound of a discount where the verb has none: such a row would never apply."""
+    for at, row in enumerate(policy.rows):
+        if row.up_to_discount_percent is not None and not has_discount:
+            detail = f"{policy.verb} of {policy.collection} has no discount, so that this row would never apply"
+            field = f"approval_policy.rows[{at}].up_to_discount_percent"
+            raise invalid_field(field, "no_discount", detail, metadata={"verb": policy.verb})
 
 
 def require_readers(ids: tuple[UUID, ...], blind: Collection[UUID], *, field: str, permission: str) -> None:

@@ -27,11 +27,8 @@ class ApprovalPolicyServicer:
         self, request: pb.CreateApprovalPolicyRequest, work: UnitOfWork
     ) -> pb.ApprovalPolicy:
         values = POLICIES.values_of(request.approval_policy)
-        self._gate.find(request.collection, values["verb"], field="approval_policy.verb")
-        permission = self._reading(request)
-        calendars, collection = self._gate.calendars, request.collection
-        policy = await create_policy(work, calendars, collection, values, permission=permission)
-        return POLICIES.message(work, policy)
+        approvable = self._gate.find(request.collection, values["verb"], field="approval_policy.verb")
+        return POLICIES.message(work, await create_policy(work, self._gate.calendars, approvable, values))
 
     async def GetApprovalPolicy(self, request: pb.GetApprovalPolicyRequest, reader: Reader) -> pb.ApprovalPolicy:
         return POLICIES.message(reader, await get_policy(reader, request.collection, request.id))
@@ -48,8 +45,8 @@ class ApprovalPolicyServicer:
     ) -> pb.ApprovalPolicy:
         await get_policy(work, request.collection, request.approval_policy.id)
         before, values = await POLICIES.to_update(work, request)
-        calendars, permission = self._gate.calendars, self._reading(request)
-        return POLICIES.message(work, await update_policy(work, calendars, before, values, permission=permission))
+        approvable = self._gate.find(before.collection, before.verb)
+        return POLICIES.message(work, await update_policy(work, self._gate.calendars, approvable, before, values))
 
     async def ArchiveApprovalPolicy(
         self, request: pb.ArchiveApprovalPolicyRequest, work: UnitOfWork

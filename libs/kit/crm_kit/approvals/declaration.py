@@ -8,9 +8,9 @@ from uuid import UUID
 from crm.options.v1 import options_pb2
 from google.protobuf.message_factory import GetMessageClass
 
+from crm_kit.approvals.policies.model import Measured
 from crm_kit.database.work import Reader
 from crm_kit.labels import Label, verb_label
-from crm_kit.money import Money
 from crm_kit.resource.actions import Verb
 from crm_kit.resource.reach import Reach
 from crm_kit.resource.values import DeclarationError
@@ -18,13 +18,6 @@ from crm_kit.resource.writing import Resource
 
 ID = "id"
 ETAG = "etag"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a policy goes by; `amount` is None where the verb has none."""
-
-    amount: Money | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +33,7 @@ class Approvable:
     `record_id`: the field of the request that names the record.
     `by_request`: whether what is measured depends on the request; where not, it is measured by an empty one, to tell
     before anything is asked for whether approval is needed.
+    `has_discount`: whether a discount is measured, so that rows of a policy may have a bound of it.
 
     DeclarationError where it does not fit the contract.
     """
@@ -51,6 +45,7 @@ class Approvable:
     seen: Reach
     record_id: str = ID
     by_request: bool = True
+    has_discount: bool = False
 
     def __post_init__(self) -> None:
         method = self._method

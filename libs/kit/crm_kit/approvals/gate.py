@@ -12,9 +12,9 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from crm_kit.approvals.declaration import Approvable, Measured
+from crm_kit.approvals.declaration import Approvable
 from crm_kit.approvals.policies.book import book_of
-from crm_kit.approvals.policies.model import ApprovalPolicy, Outcome, Row
+from crm_kit.approvals.policies.model import ApprovalPolicy, Measured, Outcome, Row
 from crm_kit.approvals.queries import etag_now, roles_of
 from crm_kit.database.work import Reader, UnitOfWork
 from crm_kit.directory.access import Directory
@@ -127,7 +127,7 @@ class Gate:
         measured = approvable.measure(before, request)
         if measured is None:
             return None
-        row = policy.row_for(measured.amount, await roles_of(work, work.actor.user_id))
+        row = policy.row_for(measured, await roles_of(work, work.actor.user_id))
         if row.outcome is Outcome.ALLOW:
             return None
         if not fresh:
@@ -177,7 +177,7 @@ def need_by(approvable: Approvable, policy: ApprovalPolicy, record: Any, role_id
         asks = policy.may_ask(role_ids)
         return ApprovalNeed.MAY_BE_NEEDED if asks else ApprovalNeed.NOT_NEEDED
     measured = approvable.measure(record, approvable.request())
-    outcome = Outcome.ALLOW if measured is None else policy.row_for(measured.amount, role_ids).outcome
+    outcome = Outcome.ALLOW if measured is None else policy.row_for(measured, role_ids).outcome
     if outcome is Outcome.REFUSE:
         raise refused_by(policy)
     return ApprovalNeed.NEEDED if outcome is Outcome.ASK else ApprovalNeed.NOT_NEEDED

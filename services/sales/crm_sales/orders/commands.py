@@ -35,22 +35,27 @@ def update_order(work: UnitOfWork, before: Order, values: dict[str, Any]) -> Ord
     return ORDERS.save(work, before, replace(before, **values), events.OrderUpdated)
 
 
-async def buyer(work: UnitOfWork, accounts: Accounts, account_id: UUID | None, opportunity_id: UUID | None) -> UUID:
-    """The account that buys: the opportunity's, or the one named if it exists for the caller."""
+async def buyer(
+    work: UnitOfWork, accounts: Accounts, account_id: UUID | None, opportunity_id: UUID | None, *, place: str = "order"
+) -> UUID:
+    """The account that buys: the opportunity's, or the one named if it exists for the caller.
+
+    `place` is the field of the request that names both.
+    """
     if opportunity_id is not None:
         scope = work.actor.access.scope("opportunities.read")
         found = await OPPORTUNITIES.get_many(work, [opportunity_id], scope=scope)
         if opportunity_id not in found:
-            raise invalid_field("order.opportunity_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
+            raise invalid_field(f"{place}.opportunity_id", "reference", "does not exist", reason="REFERENCE_NOT_FOUND")
         require_not_lost(work, found[opportunity_id])
         of_opportunity = found[opportunity_id].account_id
         if account_id not in (None, of_opportunity):
-            raise invalid_field("order.account_id", "same_account", "is not the opportunity's account")
+            raise invalid_field(f"{place}.account_id", "same_account", "is not the opportunity's account")
         await check_in_use(work, accounts, of_opportunity)
         return of_opportunity
     if account_id is None:
-        raise invalid_field("order.account_id", "required", "name an account or an opportunity")
-    await require_account_in_use(work, accounts, account_id, field="order.account_id")
+        raise invalid_field(f"{place}.account_id", "required", "name an account or an opportunity")
+    await require_account_in_use(work, accounts, account_id, field=f"{place}.account_id")
     return account_id
 
 

@@ -153,6 +153,8 @@ class Order:
     due_date: date | None = None
     cancel_reason: str | None = None
     opportunity_id: UUID | None = None
+    # The quote that it was: its lines have the amounts of that.
+    quote_id: UUID | None = None
     owner_team_id: UUID | None = None
     # The tenant's own fields by key.
     custom: CustomValues = field(default_factory=dict)

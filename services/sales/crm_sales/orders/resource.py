@@ -5,7 +5,8 @@ from uuid import UUID
 from crm.sales.v1 import events_pb2 as events
 from crm.sales.v1 import orders_pb2 as pb
 from crm_kit.accounts import reached_with_account
-from crm_kit.approvals.declaration import Approvable, Measured
+from crm_kit.approvals.declaration import Approvable
+from crm_kit.approvals.policies.model import Measured
 from crm_kit.approvals.resource import of_records
 from crm_kit.database.work import Reader, seeing_all
 from crm_kit.identity.access import Scope

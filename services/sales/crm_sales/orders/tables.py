@@ -1,6 +1,6 @@
 """Table of orders."""
 
-from crm_kit.database.tables import Kept, reference, tenant_table, versioned_columns
+from crm_kit.database.tables import Kept, Violation, reference, tenant_table, versioned_columns
 from sqlalchemy import Boolean, Column, Date, DateTime, Index, Integer, Numeric, Text, Uuid, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -13,6 +13,7 @@ orders = tenant_table(
     Column("id", Uuid, nullable=False),
     Column("account_id", Uuid, nullable=False),
     Column("opportunity_id", Uuid),
+    Column("quote_id", Uuid),
     Column("currency_code", Text, nullable=False),
     Column("lines", JSONB, nullable=False),
     Column("payment_days", Integer, nullable=False),
@@ -32,6 +33,7 @@ orders = tenant_table(
     Column("custom", JSONB, nullable=False, server_default=text("'{}'")),
     *versioned_columns(),
     reference("opportunity_id", "opportunities", name="orders_opportunity_fkey", field="order.opportunity_id"),
+    reference("quote_id", "quotes", name="orders_quote_fkey", field="order.quote_id"),
 )
 
 
@@ -47,6 +49,15 @@ _index("owner", "owner_id", "create_time", "id")
 _index("owner_team", "owner_team_id", "create_time")
 _index("account", "account_id", "due_date", "id")
 _index("opportunity", "opportunity_id")
+# A quote becomes one order.
+Index(
+    "orders_quote_index",
+    orders.c.tenant_id,
+    orders.c.quote_id,
+    unique=True,
+    postgresql_where=orders.c.quote_id.is_not(None),
+    info={"violation": Violation("conflict", "CONFLICT", "id", "the quote was accepted at the same time")},
+)
 Index(
     "orders_held_index",
     orders.c.tenant_id,

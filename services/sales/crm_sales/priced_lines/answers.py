@@ -33,6 +33,9 @@ class PricedPart:
     """A product in a bundle with its share."""
 
     product_id: UUID
+    product_code: str
+    description: str
+    unit: str
     quantity: Decimal
     list_amount: Money | None
     net_amount: Money
@@ -46,6 +49,8 @@ class PricedLine:
     """What a line costs, and why."""
 
     product_id: UUID
+    product_code: str
+    description: str
     product_version: int
     unit: str
     quantity: Decimal
@@ -156,6 +161,8 @@ class Answers:
         parts = zip(draft.parts, figures.parts, strict=True) if draft.parts else ()
         return PricedLine(
             product_id=draft.product.id,
+            product_code=draft.product.code,
+            description=draft.product.display_name,
             product_version=draft.version.number,
             unit=draft.version.unit,
             quantity=draft.asked.quantity,
@@ -184,6 +191,9 @@ class Answers:
         listed = None if part.list_amount is None else self.rounded(part.list_amount)
         return PricedPart(
             product_id=part.product.id,
+            product_code=part.product.code,
+            description=part.product.display_name,
+            unit=part.version.unit,
             quantity=part.quantity,
             list_amount=listed if part.quantity > 0 or listed is None else -listed,
             net_amount=self.money(share.net),

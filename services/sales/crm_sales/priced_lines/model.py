@@ -95,6 +95,7 @@ class Part:
     """A part of a bundle in a line, as it would be priced by itself."""
 
     product: Product
+    version: ProductVersion
     quantity: Decimal
     list_amount: Decimal | None
     tax_percent: Decimal
@@ -193,9 +194,8 @@ def part_of(part: BundlePart, bundles: Decimal, sought: Sought, catalogue: Catal
     quantity = EXACT.multiply(part.quantity, bundles)
     taken = choose(catalogue.candidates.get(product.id, ()), sought, quantity).taken
     list_amount = None if taken is None else taken.price.amount_of(abs(quantity))
-    return Part(
-        product, quantity, list_amount, catalogue.tax_percent(product, version), cost_of(version, quantity, sought)
-    )
+    tax_percent, cost = catalogue.tax_percent(product, version), cost_of(version, quantity, sought)
+    return Part(product, version, quantity, list_amount, tax_percent, cost)
 
 
 def cost_of(version: ProductVersion, quantity: Decimal, sought: Sought) -> Decimal | None:

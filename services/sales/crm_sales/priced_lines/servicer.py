@@ -11,9 +11,8 @@ from crm_kit.resource.reading import in_turns
 from crm_kit.wire import id_from
 
 from crm_sales.accounts.queries import find_value_tier
-from crm_sales.priced_lines.answers import reckoned
-from crm_sales.priced_lines.model import ZERO, LineToPrice, Question, check_size, drafts_of, numbered
-from crm_sales.priced_lines.queries import catalogue_of
+from crm_sales.priced_lines.model import ZERO, LineToPrice, Question
+from crm_sales.priced_lines.pricing import answers_to, priced_lines
 from crm_sales.priced_lines.wire import day_from, decimal_from, rounding_from
 from crm_sales.pricing.document import Discount
 from crm_sales.pricing.selection import Sought
@@ -23,15 +22,10 @@ async def price_lines(reader: Reader, accounts: Accounts, request: pb.PriceLines
     """What products cost somebody; nothing is saved."""
     account_id = id_from(request.account_id)
     question = await question_from(reader, accounts, request, account_id)
-    question.check()
-    catalogue = await catalogue_of(reader, question.lines, account_id, question.sought.day)
-    check_size(question, catalogue)
-    # Lines with many price books take long together.
-    found = await in_turns(enumerate(question.lines), lambda each: drafts_of(*each, question.sought, catalogue))
-    answers = reckoned(question, numbered(found))
+    answers = await answers_to(reader, question, account_id)
     response: pb.PriceLinesResponse = build(pb.PriceLinesResponse, **row_of(answers.totals()))
-    lines = range(len(answers.drafts))
-    response.lines.extend(await in_turns(lines, lambda number: build(pb.PricedLine, **row_of(answers.line(number)))))
+    lines = await priced_lines(answers)
+    response.lines.extend(await in_turns(lines, lambda line: build(pb.PricedLine, **row_of(line))))
     return response
 
 

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from crm.scoring.v1 import credit_pb2 as pb
 from crm.scoring.v1 import events_pb2 as events
-from crm_kit.approvals.declaration import Approvable, Measured
+from crm_kit.approvals.declaration import Approvable
+from crm_kit.approvals.policies.model import Measured
 from crm_kit.database.statements import statement
 from crm_kit.database.work import Reader
 from crm_kit.identity.access import Scope

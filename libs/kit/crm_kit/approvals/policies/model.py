@@ -4,6 +4,7 @@ import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -100,26 +101,43 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What a policy goes by; None where the verb has no amount, or no discount."""
+
+    amount: Money | None = None
+    discount_percent: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """What holds up to an amount, any when None, for callers with one of the roles, everybody when there are none."""
+    """What holds up to an amount and a discount, any where None, for callers with one of the roles, for all without."""
 
     outcome: Outcome
     up_to: Money | None = None
     role_ids: tuple[UUID, ...] = ()
     steps: tuple[Step, ...] = ()
+    up_to_discount_percent: Decimal | None = None
 
-    def applies(self, amount: Money | None, role_ids: Collection[UUID]) -> bool:
+    def applies(self, measured: Measured, role_ids: Collection[UUID]) -> bool:
         """Amounts in another currency are not converted, so that a bound in it does not take them."""
         if self.role_ids and not set(self.role_ids) & set(role_ids):
             return False
+        return self._takes_amount(measured.amount) and self._takes_discount(measured.discount_percent)
+
+    def _takes_amount(self, amount: Money | None) -> bool:
         if self.up_to is None:
             return True
         same = amount is not None and amount.currency_code == self.up_to.currency_code
         return same and amount is not None and amount.amount <= self.up_to.amount
 
+    def _takes_discount(self, discount_percent: Decimal | None) -> bool:
+        if self.up_to_discount_percent is None:
+            return True
+        return discount_percent is not None and discount_percent <= self.up_to_discount_percent
+
     @property
     def is_for_all(self) -> bool:
-        return self.up_to is None and not self.role_ids
+        return self.up_to is None and self.up_to_discount_percent is None and not self.role_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +154,16 @@ class ApprovalPolicy:
     version: int = 1
     state: State = State.ACTIVE
 
-    def row_for(self, amount: Money | None, role_ids: Collection[UUID]) -> Row:
+    def row_for(self, measured: Measured, role_ids: Collection[UUID]) -> Row:
         """The first row that applies."""
-        return next(row for row in self.rows if row.applies(amount, role_ids))
+        return next(row for row in self.rows if row.applies(measured, role_ids))
 
     def may_ask(self, role_ids: Collection[UUID]) -> bool:
-        """Whether some amount of a caller with these roles needs approval."""
-        # Up to a bound the same rows apply to all amounts that the bounds below it leave.
-        return any(self.row_for(row.up_to, role_ids).outcome is Outcome.ASK for row in self.rows)
+        """Whether some amount and discount of a caller with these roles needs approval."""
+        # Up to a bound the same rows apply to all amounts that the bounds below it leave, and so it is with discounts.
+        discounts = {row.up_to_discount_percent for row in self.rows}
+        bounds = (Measured(row.up_to, percent) for row in self.rows for percent in discounts)
+        return any(self.row_for(bound, role_ids).outcome is Outcome.ASK for bound in bounds)
 
     def update(self, values: Mapping[str, Any]) -> "ApprovalPolicy":
         """With new values of some properties."""
@@ -176,10 +196,10 @@ class ApprovalPolicy:
         for index, row in enumerate(self.rows):
             path, is_last = f"approval_policy.rows[{index}]", index == len(self.rows) - 1
             if row.is_for_all and not is_last:
-                detail = "is for everybody and any amount, so that the rows below it never apply"
+                detail = "is for everybody and whatever is measured, so that the rows below it never apply"
                 yield FieldViolation(path, "rows_below", detail)
             if is_last and not row.is_for_all:
-                detail = "the last row has neither an amount nor roles, so that one always applies"
+                detail = "the last row has neither bounds nor roles, so that one always applies"
                 yield FieldViolation(path, "last_row", detail)
             yield from _violations_of_steps(row, f"{path}.steps")
 

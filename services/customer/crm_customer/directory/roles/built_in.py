@@ -13,7 +13,7 @@ SERVICE_AGENT = "SERVICE_AGENT"
 ANALYST = "ANALYST"
 
 CUSTOMER_RECORDS = ("accounts", "contacts", "interactions", "visits")
-SALES_RECORDS = ("leads", "opportunities", "orders")
+SALES_RECORDS = ("leads", "opportunities", "quotes", "orders")
 SERVICE_DESK_RECORDS = ("cases", "inbound_messages", "outbound_messages", "calls")
 SCORING_RECORDS = ("credit",)
 SHARED = (
