@@ -135,7 +135,8 @@ class Side:
             answer = answer.replace(id, name)
         seen: dict[str, str] = {}
         answer = _UUID.sub(lambda match: seen.setdefault(match[0], f"id{len(seen)}"), answer)
-        answer = re.sub(r"[0-9a-f]{12,32}|[0-9A-F]{20,21}", "hex", answer)
+        # The longer before the shorter, which might be the beginning of it: twelve digits are both.
+        answer = re.sub(r"[TC][0-9A-F]{20}|[0-9a-f]{12,32}", "hex", answer)
         answer = re.sub(r"(seconds|nanos): -?\d+", r"\1", answer)
         answer = re.sub(r"\d{4}-\d\d-\d\d[T ][0-9:.]+(Z|\+00:00)", "time", answer)
         answer = re.sub(r"(\?link=)[\w-]+", r"\1link", answer)

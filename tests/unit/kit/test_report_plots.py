@@ -236,6 +236,20 @@ def test_whatever_groups_are_called_charts_stay_on_the_page(
     assert (left >= -1, low >= -1, right <= width + 1, high <= drawing.height + 1) == (True, True, True, True)
 
 
+@pytest.mark.parametrize("count", [2, 4, 13, 37])
+@pytest.mark.parametrize("letters", [5, 10, 20, 35])
+def test_names_of_the_first_and_the_last_group_stay_on_the_page(count: int, letters: int) -> None:
+    answer = answer_of(MONTH)
+    for number in range(count):
+        name = "信" * letters if number in (0, count - 1) else str(number)
+        add(answer, [(f"{2000 + number // 12}-{number % 12 + 1:02}-01", name)], Decimal(number))
+    width = WIDTH - 2 * MARGIN
+    left, _, right, _ = drawing_of(
+        the_plot(answer, Chart.LINE), width, FONT, partial(cut_to, measure=MEASURE)
+    ).getBounds()
+    assert (left >= -1, right <= width + 1) == (True, True)
+
+
 @pytest.mark.parametrize("chart", [*DRAWN, Chart.NUMBER, Chart.TABLE])
 def test_charts_come_before_a_table_that_has_every_row(chart: Chart) -> None:
     answer = answer_of(OWNER, compared=True)

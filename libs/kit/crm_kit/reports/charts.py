@@ -183,9 +183,9 @@ def _axes(chart: Any, plot: Plot, font: str, cut: Cut, *, lies: bool) -> None:
     chart.valueAxis.labelTextFormat = _figure
     named = len(plot.groups) if lies else _named_below(plot, chart.width, cut)
     step = -(-len(plot.groups) // named)
-    room = LABEL - GAP if lies else chart.width / named - 2
     chart.categoryAxis.categoryNames = [
-        "" if number % step else cut(group, room) for number, group in enumerate(plot.groups)
+        "" if number % step else cut(group, LABEL - GAP if lies else _room_below(chart, plot, number, named))
+        for number, group in enumerate(plot.groups)
     ]
     for axis in (chart.valueAxis, chart.categoryAxis):
         axis.labels.fontName, axis.labels.fontSize = font, SIZE
@@ -200,6 +200,13 @@ def _named_below(plot: Plot, width: float, cut: Cut) -> int:
     most = min(MAX_NAMED, len(plot.groups))
     longest = max(plot.groups, key=len)
     return next((count for count in range(most, 1, -1) if cut(longest, width / count - 2) == longest), most)
+
+
+def _room_below(chart: Any, plot: Plot, number: int, named: int) -> float:
+    """How wide the name of a group may be, which stands below its middle: also where that is near the edge."""
+    middle: float = chart.width * (number + 0.5) / len(plot.groups)
+    beside: float = min(chart.x + middle, chart.width - middle + VALUE / 2)
+    return min(float(chart.width) / named - 2, 2 * beside)
 
 
 def _legend(plot: Plot, width: float, bottom: float, font: str, cut: Cut) -> Iterator[Shape]:
