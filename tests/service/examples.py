@@ -699,7 +699,8 @@ _EXAMPLES: Mapping[str, Example] = {
     "credit-limits": Example(created_by("SetCreditLimit")),
     "pools": Example(pool, owned=False),
     "prices": Example(price, owned=False),
-    "products": Example(product_on_sale, owned=False),
+    # Others take them off sale.
+    "products": Example(product_on_sale, owned=False, lasting=False),
     "qualified leads": Example(qualified, lasting=False),
     "report subscriptions": Example(subscription),
     "roles": Example(role, owned=False),

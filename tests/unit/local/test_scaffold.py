@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.mark.parametrize(
     ("noun", "plural"),
     [
-        ("quote", "quotes"),
+        ("voucher", "vouchers"),
         ("service_contract", "service_contracts"),
         ("category", "categories"),
         ("survey", "surveys"),
@@ -45,8 +45,8 @@ def test_a_plural_is_the_regular_one_unless_another_is_given(noun: str, plural: 
         ("Quote", "", "NAME=Quote is not a noun in snake_case"),
         ("service-contract", "", "NAME=service-contract is not a noun"),
         ("service__contract", "", "is not a noun in snake_case"),
-        ("2nd_quote", "", "is not a noun in snake_case"),
-        ("../quote", "", "is not a noun in snake_case"),
+        ("2nd_voucher", "", "is not a noun in snake_case"),
+        ("../voucher", "", "is not a noun in snake_case"),
         ("class", "", "NAME=class is a word that the code"),
         ("resource", "", "NAME=resource is a word that the code"),
         ("person", "People", "PLURAL=People is not a noun in snake_case"),
@@ -62,26 +62,26 @@ def test_a_name_that_code_could_not_use_is_refused_with_the_setting(noun: str, p
 @pytest.mark.parametrize("service", ["", "Sales", "gateway"])
 def test_a_service_that_is_not_there_is_refused_with_those_that_are(service: str) -> None:
     with pytest.raises(LocalFailure, match=f"SERVICE={service} is no service: one of customer, sales, "):
-        names_of(service, "quote", chinese="报价")
+        names_of(service, "voucher", chinese="报价")
 
 
 @pytest.mark.parametrize("chinese", ['报"价', "报{价}", "报\\价", "报价 "])
 def test_a_chinese_name_that_no_text_could_hold_is_refused(chinese: str) -> None:
     with pytest.raises(LocalFailure, match="CHINESE="):
-        names_of("sales", "quote", chinese=chinese)
+        names_of("sales", "voucher", chinese=chinese)
 
 
 @pytest.mark.parametrize(
-    ("chinese", "told"), [("", "CHINESE is missing"), ("quote", "CHINESE=quote has no Chinese in it")]
+    ("chinese", "told"), [("", "CHINESE is missing"), ("voucher", "CHINESE=voucher has no Chinese in it")]
 )
 def test_without_a_chinese_name_nothing_is_written_and_an_example_is_shown(
     chinese: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["resource", "sales", "quote", "--chinese", chinese]) == 1
+    assert main(["resource", "sales", "voucher", "--chinese", chinese]) == 1
     said = capsys.readouterr().err
     assert told in said
     assert "for example `make resource SERVICE=sales NAME=service_contract CHINESE=服务合同`" in said
-    assert not (ROOT / "proto/crm/sales/v1/quotes.proto").exists()
+    assert not (ROOT / "proto/crm/sales/v1/vouchers.proto").exists()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_every_service_has_a_place_for_a_new_resource(service: str) -> None:
 
 
 def test_nothing_is_written_when_a_file_lacks_what_an_edit_goes_by(tmp_path: Path) -> None:
-    names = names_of("sales", "quote", chinese="报价")
+    names = names_of("sales", "voucher", chinese="报价")
     for path in plan_resource(ROOT, names).edited:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text((ROOT / path).read_text())
@@ -118,7 +118,7 @@ def test_nothing_is_written_when_a_file_lacks_what_an_edit_goes_by(tmp_path: Pat
     app.write_text(app.read_text().replace("service.resources = ", "service.records = "))
     with pytest.raises(LocalFailure, match=r"crm_sales/app.py has no list `service.resources = \[...\]`: put it back"):
         plan_resource(tmp_path, names)
-    assert not (tmp_path / "proto/crm/sales/v1/quotes.proto").exists()
+    assert not (tmp_path / "proto/crm/sales/v1/vouchers.proto").exists()
 
 
 @pytest.mark.parametrize(
