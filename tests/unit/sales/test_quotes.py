@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from crm_kit.errors import FailedPrecondition
+from crm_kit.errors import FailedPrecondition, InvalidArgument
 from crm_kit.money import Money, minor_digits
 from crm_sales.price_books.model import Audience
 from crm_sales.priced_lines.answers import Answers, reckoned
@@ -22,7 +22,7 @@ from crm_sales.quotes.comparing import compared
 from crm_sales.quotes.figures import figures_of
 from crm_sales.quotes.measures import OfferedLine, deepest_discount_percent
 from crm_sales.quotes.model import REVISABLE, Quote, QuoteState, quote_number
-from crm_sales.quotes.ordering import order_of
+from crm_sales.quotes.ordering import order_of, require_orderable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,6 +135,31 @@ def test_the_order_of_a_quote_has_its_amounts_to_the_last_unit(
         assert 0 <= line.discount_percent <= 100
 
 
+def bundled(quantity: str, price: str, count: int = 1) -> Quote:
+    """Of one bundle with so many parts."""
+    parts = (Part(SOLD, VERSION, Decimal(quantity), Decimal(1), Decimal(13), None),) * count
+    line = draft_of(Decimal(1), Decimal(price), None, Discount(), Decimal(13), parts)
+    return quote_of(answers_of([line], "CNY", Discount()))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price"), [("0.18755", "10"), ("1E-8", "10"), ("1E9", "10"), ("0.0001", "999999999999")]
+)
+def test_what_an_order_has_no_room_for_is_refused_before_the_customer_agrees(quantity: str, price: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        require_orderable(bundled(quantity, price))
+    assert [(each.field, each.rule) for each in refused.value.violations] == [("lines", "not_orderable")]
+    assert require_orderable(bundled("0.18750", "10")).priced_lines
+
+
+def test_a_quote_becomes_no_more_lines_than_an_order_has() -> None:
+    most, more = bundled("1", "9", 200), bundled("1", "9", 201)
+    assert require_orderable(most) is most
+    with pytest.raises(InvalidArgument) as refused:
+        require_orderable(more)
+    assert [each.rule for each in refused.value.violations] == ["too_many_order_lines"]
+
+
 # --- what approvals go by
 
 listed_lines = st.builds(
@@ -175,8 +200,21 @@ def test_the_deepest_discount_is_over_a_limit_exactly_when_a_line_is(
         # Nothing says how much is taken off a price that no price book has.
         ([OfferedLine(None, Decimal(130), Discount())], Discount(), "100.0000"),
         ([OfferedLine(Decimal(0), Decimal(0), Discount())], Discount(), "0.0000"),
-        # A return is no discount.
+        ([OfferedLine(None, Decimal(0), Discount())], Discount(), "100.0000"),
+        # A return is no discount, unless more is given back than it costs.
         ([OfferedLine(Decimal(-100), Decimal(-10), Discount())], Discount(), "0.0000"),
+        ([OfferedLine(Decimal(-100), Decimal(-100), Discount())], Discount(), "0.0000"),
+        ([OfferedLine(Decimal(-100), Decimal(-125), Discount())], Discount(), "20.0000"),
+        (
+            [
+                OfferedLine(Decimal(1000), Decimal(1000), Discount()),
+                OfferedLine(Decimal(-1), Decimal(-500), Discount()),
+            ],
+            Discount(),
+            "99.8000",
+        ),
+        ([OfferedLine(None, Decimal(-5), Discount())], Discount(), "100.0000"),
+        ([OfferedLine(Decimal(0), Decimal(-5), Discount())], Discount(), "100.0000"),
         ([OfferedLine(Decimal(100), Decimal(0), Discount())], Discount(), "100.0000"),
     ],
 )

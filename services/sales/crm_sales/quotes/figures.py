@@ -17,6 +17,7 @@ from crm_sales.pricing.document import Discount
 from crm_sales.pricing.selection import Sought
 from crm_sales.quotes.measures import deepest_discount_percent, offered
 from crm_sales.quotes.model import PLACE, Quote
+from crm_sales.quotes.ordering import require_orderable
 
 TOTALS = (
     "rates",
@@ -53,7 +54,7 @@ async def reckoned(reader: Reader, quote: Quote, *, day: date) -> Quote:
 async def _priced(reader: Reader, quote: Quote, question: Question, account_id: UUID) -> Quote:
     answers = await answers_to(reader, question, account_id)
     lines = tuple(replace(line, rejected=()) for line in await priced_lines(answers))
-    return not_below_zero(replace(quote, priced_lines=lines, **figures_of(answers)))
+    return require_orderable(not_below_zero(replace(quote, priced_lines=lines, **figures_of(answers))))
 
 
 def figures_of(answers: Answers) -> dict[str, Any]:

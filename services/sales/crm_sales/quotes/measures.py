@@ -40,24 +40,29 @@ def offered(drafts: Sequence[Draft]) -> list[OfferedLine]:
 
 
 def deepest_discount_percent(lines: Sequence[OfferedLine], document: Discount) -> Decimal:
-    """How many hundredths of its list price the most discounted line is offered below it; of returns nothing.
+    """How many hundredths of its list price the most discounted line is offered below it.
+
+    A return counts by how much more than its list price is given back: that lowers the whole as a discount does.
 
     Reckoned in fractions of what was agreed, before anything is rounded to cents, and rounded up to four decimals at
     the end: a limit has four at most, so it is exceeded exactly where the discount is more.
     """
     kept = kept_of_document(sum((line.left for line in lines), NONE), document)
-    shares = [share_kept(line) * kept for line in lines if line.amount > 0 or (line.list_amount or 0) > 0]
-    deepest = max([ALL - each for each in shares], default=NONE)
+    deepest = max((taken_off(line, kept) for line in lines), default=NONE)
     units = -(-max(deepest, NONE) * WHOLE * 10**DECIMALS // 1)
     return Decimal(int(units)).scaleb(-DECIMALS)
 
 
-def share_kept(line: OfferedLine) -> Fraction:
-    """What of its list price a line costs after its own discount; nothing where there is no list price."""
+def taken_off(line: OfferedLine, kept: Fraction) -> Fraction:
+    """What of its price a line is offered below the price books, after all discounts; all where they have no price."""
     if line.list_amount is None:
-        return NONE
+        return ALL
+    listed = Fraction(line.list_amount)
+    if listed > 0:
+        return ALL - line.left * kept / listed
+    given_back = -line.left
     # What costs nothing by the price books cannot be had for less.
-    return Fraction(line.left) / Fraction(line.list_amount) if line.list_amount else ALL
+    return ALL + listed / given_back if given_back > -listed else NONE
 
 
 def kept_of_document(total: Fraction, document: Discount) -> Fraction:

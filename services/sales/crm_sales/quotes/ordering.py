@@ -5,7 +5,8 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
-from crm_kit.money import Money
+from crm_kit.errors import invalid_field
+from crm_kit.money import MAX_AMOUNT, Money
 
 from crm_sales.orders.model import Order, OrderLine
 from crm_sales.priced_lines.answers import PricedLine, PricedPart
@@ -15,6 +16,9 @@ ZERO, WHOLE = Decimal(0), Decimal(100)
 # Prices and percentages of orders have at most four decimals.
 FINEST = Decimal("0.0001")
 MAX_NAME = 200
+MAX_LINES = 200
+# Quantities of orders are below it.
+MOST = Decimal(10) ** 9
 
 
 def order_of(quote: Quote, id: UUID, *, owner_team_id: UUID | None, now: datetime) -> Order:
@@ -33,6 +37,21 @@ def order_of(quote: Quote, id: UUID, *, owner_team_id: UUID | None, now: datetim
         create_time=now,
         update_time=now,
     )
+
+
+def require_orderable(quote: Quote) -> Quote:
+    """The quote itself. InvalidArgument for what an order has no room for: asked before a customer has agreed to it."""
+    lines = order_of(quote, quote.id, owner_team_id=None, now=quote.create_time).lines
+    if len(lines) > MAX_LINES:
+        detail = f"become more than {MAX_LINES} lines of an order, with the parts and options of bundles"
+        raise invalid_field("lines", "too_many_order_lines", detail, metadata={"most": str(MAX_LINES)})
+    for line in lines:
+        is_large = abs(line.quantity) >= MOST or line.unit_price.amount >= MAX_AMOUNT
+        if is_large or line.quantity != rounded(line.quantity):
+            told = {"quantity": f"{line.quantity:f}", "product": line.product, "price": f"{line.unit_price.amount:f}"}
+            detail = f"become {told['quantity']} of {line.product} at {told['price']} each, which no order has room for"
+            raise invalid_field("lines", "not_orderable", detail, metadata=told)
+    return quote
 
 
 def lines_of(priced: PricedLine, quote: Quote) -> Iterator[OrderLine]:
@@ -86,7 +105,7 @@ def part_of(part: PricedPart) -> OrderLine:
 
 def named(code: str, description: str) -> str:
     """What an order calls a product."""
-    return f"{code} {description}"[:MAX_NAME]
+    return f"{code} {description}"[:MAX_NAME].rstrip()
 
 
 def rounded(value: Decimal) -> Decimal:
